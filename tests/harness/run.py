@@ -1,0 +1,219 @@
+"""`make test`, `make lint` and `make soak`: runs the stages of one table, goes on after a failing one, ends in one verdict.
+
+The last line is `N passed, N failed, N skipped`, summed over every runner. Whatever went wrong is told again just above it.
+Standard library only: the first stage makes the environment that the others run in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+# `python3 tests/harness/run.py` puts this folder first on the path; the package is one above.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from harness import counts, stage  # noqa: E402
+from harness.counts import Counts  # noqa: E402
+from harness.places import ROOT, TARGET, VENV  # noqa: E402
+from harness.stage import Outcome, Stage  # noqa: E402
+
+PYTHON = str(VENV / "bin" / "python")
+WHEELS = str(TARGET / "test-wheels")
+
+SETUP = Stage(
+    "setup", "Debian packages, Python environment, Node peer", ((sys.executable, "tests/setup/install.py"),), gate=True
+)
+
+
+def pytest(*arguments: str) -> tuple[str, ...]:
+    return (PYTHON, "-m", "pytest", "-c", "tests/pyproject.toml", *arguments)
+
+
+def cargo_tests() -> tuple[Stage, ...]:
+    """The same tests by nextest where it is installed; the examples in the documentation only run by cargo itself."""
+    command: tuple[str, ...]
+    if shutil.which("cargo-nextest"):
+        command = ("cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow")
+        reader = counts.nextest
+        command += ("--final-status-level", "skip", "--show-progress", "none")
+    else:
+        command = ("cargo", "test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests")
+        reader = counts.cargo_test
+    doc = ("cargo", "test", "--workspace", "--doc", "--no-fail-fast")
+    return (
+        Stage("rust", "unit and integration tests of every crate", (command,), reader, minutes=30),
+        Stage("rust-doc", "examples in the documentation", (doc,), counts.cargo_test, may_be_empty=True),
+    )
+
+
+TEST = (
+    SETUP,
+    # The very units that the Rust tests link: nothing is compiled twice.
+    Stage(
+        "build",
+        "every crate, the command, the emulator",
+        (("cargo", "build", "--workspace", "--all-targets"),),
+        minutes=30,
+    ),
+    *cargo_tests(),
+    Stage(
+        "wheel",
+        "the Python package, built and installed as a user gets it",
+        (
+            (f"{VENV}/bin/maturin", "build", "--profile", "dev", "-m", "python/Cargo.toml", "-o", WHEELS),
+            (
+                PYTHON,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--no-deps",
+                "--no-index",
+                "--force-reinstall",
+                "-f",
+                WHEELS,
+                "partnersam",
+            ),
+        ),
+        needs=("python/pyproject.toml",),
+        minutes=20,
+    ),
+    Stage("harness", "the tests' own tools", (pytest("tests/harness"),), counts.pytest),
+    Stage("peers", "clients and a server that nobody here wrote", (pytest("tests/peers"),), counts.pytest),
+    Stage("cli", "the command line", (pytest("tests/cli"),), counts.pytest, needs=("tests/cli",)),
+    Stage("python", "the Python package", (pytest("tests/python"),), counts.pytest, needs=("tests/python",)),
+    Stage(
+        "types",
+        "the package's stubs against the module, and its types by mypy",
+        (
+            (PYTHON, "-m", "mypy.stubtest", "partnersam", "--ignore-missing-stub"),
+            (PYTHON, "-m", "mypy", "--strict", "-p", "partnersam"),
+        ),
+        needs=("python/partnersam/py.typed",),
+    ),
+    Stage(
+        "processes",
+        "many processes at one grant, and processes that are killed",
+        (pytest("tests/processes"),),
+        counts.pytest,
+        needs=("tests/processes",),
+        minutes=20,
+    ),
+    Stage(
+        "c",
+        "the C library under AddressSanitizer and valgrind",
+        (("bash", "tests/c/run.sh"),),
+        counts.closing_line,
+        needs=("tests/c/run.sh",),
+        minutes=30,
+    ),
+    Stage(
+        "canary",
+        "no secret in anything that was printed",
+        ((PYTHON, "-m", "harness.canary"),),
+        counts.closing_line,
+        cwd=ROOT / "tests",
+    ),
+)
+
+LINT = (
+    SETUP,
+    Stage("rustfmt", "formatting of Rust", (("cargo", "fmt", "--all", "--check"),)),
+    Stage(
+        "clippy",
+        "clippy without a warning",
+        (("cargo", "clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"),),
+        minutes=30,
+    ),
+    Stage(
+        "ruff",
+        "Python: lints and formatting",
+        ((PYTHON, "-m", "ruff", "check", "-q"), (PYTHON, "-m", "ruff", "format", "-q", "--check")),
+    ),
+    Stage(
+        "mypy",
+        "types of the tests' own tools",
+        ((PYTHON, "-m", "mypy", "--config-file", "pyproject.toml"),),
+        cwd=ROOT / "tests",
+    ),
+    Stage(
+        "generated",
+        "generated files are what the sources make",
+        (("cargo", "run", "-q", "-p", "xtask", "--", "gen", "--check"),),
+    ),
+)
+
+
+def soak(rounds: int) -> tuple[Stage, ...]:
+    return (
+        SETUP,
+        Stage("build", "every crate", (("cargo", "build", "--workspace", "--all-targets"),), minutes=30),
+        Stage(
+            "soak",
+            f"{rounds} rounds",
+            (pytest("tests/processes", "-m", "soak", "--rounds", str(rounds), "--timeout", "0"),),
+            counts.pytest,
+            needs=("tests/processes",),
+            minutes=24 * 60,
+        ),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["test", "lint", "soak"])
+    parser.add_argument("--rounds", type=int, default=5000, help="how often a soak repeats each test")
+    parser.add_argument("--only", action="append", metavar="STAGE", help="run this stage alone (and again for more)")
+    arguments = parser.parse_args()
+    stages = {"test": TEST, "lint": LINT, "soak": soak(arguments.rounds)}[arguments.what]
+    if unknown := set(arguments.only or ()) - {each.name for each in stages}:
+        parser.error(f"no such stage: {', '.join(sorted(unknown))}")
+    chosen = [each for each in stages if not arguments.only or each.name in arguments.only]
+    return play(chosen, arguments.what)
+
+
+def play(stages: list[Stage], what: str) -> int:
+    logs = TARGET / "test-logs" / what
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir(parents=True)
+    os.environ["PARTNERSAM_TEST_LOGS"] = str(logs)
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    stage.adopt_orphans()
+    started = time.monotonic()
+    outcomes: list[Outcome] = []
+    for each in stages:
+        print(f"\n=== {each.name}: {each.about}", flush=True)
+        outcome = stage.run(each, logs / f"{each.name}.log")
+        outcomes.append(outcome)
+        print(f"--- {each.name}: {'ok' if outcome.good else 'FAILED'} in {outcome.seconds:.1f} s", flush=True)
+        if each.gate and not outcome.good:
+            break
+    return verdict(outcomes, time.monotonic() - started)
+
+
+def verdict(outcomes: list[Outcome], seconds: float) -> int:
+    total = Counts()
+    print(f"\n=== result ({seconds / 60:.1f} min)")
+    for outcome in outcomes:
+        found = outcome.counts
+        total.add(found)
+        # A stage that could not run its tests is a failure that no runner counted.
+        total.failed += len(outcome.complaints)
+        told = f"{found.passed:>5} passed {found.failed:>3} failed {len(found.skipped):>3} skipped"
+        print(f"{outcome.stage.name:<10} {told} {outcome.seconds:>7.1f} s  {'ok' if outcome.good else 'FAILED'}")
+    for outcome in outcomes:
+        for name in outcome.counts.skipped:
+            print(f"skipped in {outcome.stage.name}: {name}")
+    for outcome in outcomes:
+        for complaint in outcome.complaints:
+            print(f"failed in {outcome.stage.name}: {complaint}")
+    print(f"{total.passed} passed, {total.failed} failed, {len(total.skipped)} skipped", flush=True)
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
