@@ -1,0 +1,306 @@
+//! The clouds that Microsoft runs, and the one authority that an app is configured for.
+//!
+//! Hosts: <https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud>.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A Microsoft cloud. Tenants, apps and tokens of one are unknown in another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cloud {
+    /// The worldwide cloud.
+    #[default]
+    Public,
+    /// Azure US Government.
+    UsGovernment,
+    /// Azure operated by 21Vianet.
+    China,
+}
+
+/// One row of the table of clouds.
+#[derive(Clone, Copy, Debug)]
+pub struct CloudHosts {
+    /// The word used in configuration, store and output.
+    pub name: &'static str,
+    /// Where people sign in and tokens are issued.
+    pub authority: &'static str,
+    /// The Partner Center API, and the audience of its tokens.
+    pub partner_center: &'static str,
+    /// Microsoft Graph, and the audience of its tokens.
+    pub graph: &'static str,
+    /// Azure Resource Manager, and the audience of its tokens.
+    pub arm: &'static str,
+    /// Exchange Online, and the audience of its tokens.
+    pub exchange: &'static str,
+    /// Key Vault: the audience, and what vault host names end with.
+    pub key_vault: &'static str,
+}
+
+impl Cloud {
+    /// Every cloud.
+    pub const ALL: [Self; 3] = [Self::Public, Self::UsGovernment, Self::China];
+
+    /// The hosts of this cloud.
+    pub fn hosts(self) -> CloudHosts {
+        match self {
+            Self::Public => CloudHosts {
+                name: "public",
+                authority: "https://login.microsoftonline.com",
+                partner_center: "https://api.partnercenter.microsoft.com",
+                graph: "https://graph.microsoft.com",
+                arm: "https://management.azure.com",
+                exchange: "https://outlook.office365.com",
+                key_vault: "https://vault.azure.net",
+            },
+            Self::UsGovernment => CloudHosts {
+                name: "us-government",
+                authority: "https://login.microsoftonline.us",
+                // Partner Center has one host for both.
+                partner_center: "https://api.partnercenter.microsoft.com",
+                graph: "https://graph.microsoft.us",
+                arm: "https://management.usgovcloudapi.net",
+                exchange: "https://outlook.office365.us",
+                key_vault: "https://vault.usgovcloudapi.net",
+            },
+            Self::China => CloudHosts {
+                name: "china",
+                authority: "https://login.partner.microsoftonline.cn",
+                partner_center: "https://partner.partnercenterapi.microsoftonline.cn",
+                graph: "https://microsoftgraph.chinacloudapi.cn",
+                arm: "https://management.chinacloudapi.cn",
+                exchange: "https://partner.outlook.cn",
+                key_vault: "https://vault.azure.cn",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hosts().name)
+    }
+}
+
+impl FromStr for Cloud {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|cloud| cloud.hosts().name == text).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "parse", format!("not a cloud: {text}"))
+                .with_hint("use public, us-government or china")
+        })
+    }
+}
+
+/// What kind of server issues the tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorityKind {
+    /// Entra, or the emulator that plays it.
+    Entra,
+    /// Any OpenID Connect provider, configured by name; it has one tenant: itself.
+    Generic,
+}
+
+/// Where requests go: the only hosts that ever get a token or a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    name: String,
+    kind: AuthorityKind,
+    cloud: Cloud,
+    login: Url,
+    partner_center: Option<Url>,
+    graph: Option<Url>,
+    one_use_refresh_tokens: bool,
+}
+
+impl Authority {
+    /// Entra of a Microsoft cloud.
+    pub fn microsoft(cloud: Cloud) -> Self {
+        let hosts = cloud.hosts();
+        // The table holds only valid addresses: a test walks it.
+        let parse = |text: &str| Url::parse(text).ok();
+        Self {
+            name: hosts.name.to_owned(),
+            kind: AuthorityKind::Entra,
+            cloud,
+            login: parse(hosts.authority).unwrap_or_else(|| unreachable!("the table of clouds holds addresses")),
+            partner_center: parse(hosts.partner_center),
+            graph: parse(hosts.graph),
+            one_use_refresh_tokens: false,
+        }
+    }
+
+    /// The emulator: plays the public cloud on loopback, and nowhere else.
+    pub fn emulator(login: &str, partner_center: &str, graph: &str) -> Result<Self> {
+        Ok(Self {
+            name: "emulator".to_owned(),
+            kind: AuthorityKind::Entra,
+            cloud: Cloud::Public,
+            login: loopback("authority", login)?,
+            partner_center: Some(loopback("partner_center", partner_center)?),
+            graph: Some(loopback("graph", graph)?),
+            one_use_refresh_tokens: false,
+        })
+    }
+
+    /// An OpenID Connect provider that is not Entra, by its issuer. `name` is what the partner is called in every command.
+    pub fn generic(name: &str, issuer: &str, one_use_refresh_tokens: bool) -> Result<Self> {
+        let name_fits = !name.is_empty()
+            && name.len() <= 63
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !name_fits {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "open",
+                "authority.name must be lower-case letters, digits and hyphens",
+            ));
+        }
+        let login = https("authority.issuer", issuer)?;
+        Ok(Self {
+            name: format!("generic:{name}"),
+            kind: AuthorityKind::Generic,
+            cloud: Cloud::Public,
+            login,
+            partner_center: None,
+            graph: None,
+            one_use_refresh_tokens,
+        })
+    }
+
+    /// The word that keeps this authority's grants apart in a store: `public`, `emulator`, `generic:lab`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What kind of server it is.
+    pub fn kind(&self) -> AuthorityKind {
+        self.kind
+    }
+
+    /// The cloud whose audiences are asked for.
+    pub fn cloud(&self) -> Cloud {
+        self.cloud
+    }
+
+    /// The address that sign-in and token endpoints stand under; for a generic authority its issuer.
+    pub fn login(&self) -> &Url {
+        &self.login
+    }
+
+    /// Where the Partner Center API answers, if there is one.
+    pub fn partner_center(&self) -> Option<&Url> {
+        self.partner_center.as_ref()
+    }
+
+    /// Where Microsoft Graph answers, if there is one.
+    pub fn graph(&self) -> Option<&Url> {
+        self.graph.as_ref()
+    }
+
+    /// Whether the server lets a refresh token be used only once. Entra does not: an old one stays valid.
+    pub fn one_use_refresh_tokens(&self) -> bool {
+        self.one_use_refresh_tokens
+    }
+
+    /// Whether a request that carries a token or a secret may go to `url`: https, no user info, and a host and port of this authority.
+    pub fn allows(&self, url: &Url) -> bool {
+        url.scheme() == "https"
+            && url.username().is_empty()
+            && url.password().is_none()
+            && [Some(&self.login), self.partner_center.as_ref(), self.graph.as_ref()]
+                .into_iter()
+                .flatten()
+                .any(|known| known.origin() == url.origin())
+    }
+}
+
+fn https(key: &'static str, text: &str) -> Result<Url> {
+    match Url::parse(text) {
+        Ok(url)
+            if url.scheme() == "https"
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none() =>
+        {
+            Ok(url)
+        }
+        _ => Err(Error::new(
+            ErrorKind::ConfigInvalid,
+            "open",
+            format!("{key} must be an https address without user info, query or fragment"),
+        )),
+    }
+}
+
+fn loopback(key: &'static str, text: &str) -> Result<Url> {
+    let url = https(key, text)?;
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if is_loopback {
+        Ok(url)
+    } else {
+        Err(Error::new(ErrorKind::ConfigInvalid, "open", format!("the emulator's {key} must be on loopback")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_an_https_address_without_path() {
+        for cloud in Cloud::ALL {
+            let hosts = cloud.hosts();
+            for text in [hosts.authority, hosts.partner_center, hosts.graph, hosts.arm, hosts.exchange, hosts.key_vault]
+            {
+                let url = Url::parse(text).expect("an address");
+                assert_eq!((url.scheme(), url.path()), ("https", "/"), "{text}");
+            }
+            assert_eq!(hosts.name.parse::<Cloud>().expect("its own name"), cloud);
+            assert_eq!(Authority::microsoft(cloud).name(), hosts.name);
+        }
+    }
+
+    #[test]
+    fn secrets_go_to_the_configured_hosts_only() {
+        let authority = Authority::microsoft(Cloud::Public);
+        for good in ["https://login.microsoftonline.com/x/oauth2/v2.0/token", "https://graph.microsoft.com:443/v1.0/me"]
+        {
+            assert!(authority.allows(&Url::parse(good).expect("url")), "{good} refused");
+        }
+        for bad in [
+            "http://login.microsoftonline.com/",
+            "https://login.microsoftonline.com.evil.example/",
+            "https://login.microsoftonline.com:8443/",
+            "https://user@login.microsoftonline.com/",
+            "https://login.microsoftonline.us/",
+            "https://evil.example/login.microsoftonline.com",
+        ] {
+            assert!(!authority.allows(&Url::parse(bad).expect("url")), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn the_emulator_is_on_loopback_or_nowhere() {
+        assert!(Authority::emulator("https://localhost:1", "https://127.0.0.1:2", "https://[::1]:3").is_ok());
+        for bad in [
+            "https://login.microsoftonline.com",
+            "https://localhost.evil.example",
+            "http://localhost",
+            "https://10.0.0.1",
+        ] {
+            assert!(Authority::emulator(bad, "https://localhost:2", "https://localhost:3").is_err(), "{bad} passed");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Where grants live: the trait [`GrantStore`], what goes into it, and the implementations.
+//!
+//! Every operation touches one record, so its cost does not grow with the number of partners. What a store holds is sealed (`seal.rs`) before it
+//! gets there; its readers alone can use nothing of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::clock::UnixTime;
+use crate::error::Result;
+use crate::ids::{ClientId, TenantId};
+use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
+
+/// Whose grant: one partner's, given to one app, at one authority. Injective: two of them never share a record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GrantKey {
+    /// [`Authority::name`](crate::cloud::Authority::name): grants of the emulator and of a cloud never mix.
+    pub authority: String,
+    /// The app it was given to.
+    pub client_id: ClientId,
+    /// The partner's tenant.
+    pub tenant: TenantId,
+}
+
+/// All grants of one app at one authority.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AppKey {
+    /// [`GrantKey::authority`].
+    pub authority: String,
+    /// [`GrantKey::client_id`].
+    pub client_id: ClientId,
+}
+
+impl AppKey {
+    /// The key of this app's grant from `tenant`.
+    pub fn grant(&self, tenant: TenantId) -> GrantKey {
+        GrantKey { authority: self.authority.clone(), client_id: self.client_id.clone(), tenant }
+    }
+}
+
+/// A partner's grant as it is kept.
+#[derive(Debug)]
+pub struct Grant {
+    /// Whose it is.
+    pub key: GrantKey,
+    /// Counts every change of the record; the first is 1. A writer must name the one it read.
+    pub generation: u64,
+    /// What redeems for access tokens.
+    pub refresh_token: RefreshToken,
+    /// What is known of it.
+    pub facts: GrantFacts,
+}
+
+/// What is known of a grant besides its token. Sealed together with it, for it names a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantFacts {
+    /// Object id of the account that consented.
+    pub user_oid: String,
+    /// Sign-in name of that account.
+    pub user_name: String,
+    /// Domains by which the partner was named.
+    pub domains: Vec<String>,
+    /// When the person consented.
+    pub consented_on: UnixTime,
+    /// What proves MFA, or the lack of it.
+    pub mfa: MfaEvidence,
+    /// When the refresh token last redeemed.
+    pub last_redeemed_on: UnixTime,
+    /// When it expires if it is not used before: 90 days after its last use.
+    pub expires_on: UnixTime,
+    /// When it should be used to keep it alive.
+    pub renew_after: UnixTime,
+    /// Audiences that were granted, by name.
+    pub audiences: Vec<String>,
+    /// Why the consent was asked for.
+    pub purpose: String,
+    /// What makes this grant weaker than it should be.
+    pub taints: Vec<Taint>,
+    /// Whether it is still usable.
+    pub state: GrantState,
+}
+
+/// Whether a sign-in used MFA: three answers, for a token that cannot be read is not a no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mfa {
+    /// Proved.
+    Yes,
+    /// Proved not.
+    No,
+    /// Cannot be told.
+    #[default]
+    Unknown,
+}
+
+impl Mfa {
+    /// `yes`, `no` or `unknown`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a grant remembers of its proof of MFA.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MfaEvidence {
+    /// The verdict.
+    pub verdict: Mfa,
+    /// The `amr` values of the Partner Center token, as they were.
+    pub amr: Vec<String>,
+    /// What Partner Center's own `isMfaCompliant` said, where it was asked.
+    pub partner_center: Option<bool>,
+    /// When it was looked at.
+    pub checked_on: UnixTime,
+}
+
+/// Why a grant is weaker than it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Taint {
+    /// Consented by device code: policies may end it at any redemption.
+    DeviceCode,
+    /// Stored without proof of MFA because the caller insisted.
+    WithoutMfa,
+    /// Imported from elsewhere: another copy may exist.
+    Imported,
+}
+
+impl Taint {
+    /// The word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device_code",
+            Self::WithoutMfa => "without_mfa",
+            Self::Imported => "imported",
+        }
+    }
+}
+
+/// Whether a grant can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum GrantState {
+    /// It can.
+    Active,
+    /// The service said for good that it cannot. The record is kept for 30 days as evidence, and not used.
+    Dead {
+        /// When that was.
+        on: UnixTime,
+        /// The kind of error, for example `GrantRevoked`.
+        reason: String,
+    },
+}
+
+/// What must be true of the stored record for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// There is none.
+    Absent,
+    /// It has this generation.
+    Generation(u64),
+}
+
+/// How a guarded write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is durable, as this generation.
+    Yes(u64),
+    /// Somebody else wrote first; the record now has this generation (none: it is gone).
+    Lost(Option<u64>),
+}
+
+/// Which access token: the cache's key beside the grant's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    /// The grant it was redeemed from.
+    pub grant: GrantKey,
+    /// The tenant it is good in: the partner's own or a customer's.
+    pub tenant: TenantId,
+    /// [`Audience::name`](crate::audience::Audience::name).
+    pub audience: String,
+}
+
+/// An access token as it is kept, sealed, for the next process.
+#[derive(Debug)]
+pub struct StoredToken {
+    /// The token.
+    pub token: AccessToken,
+    /// What is known of it.
+    pub facts: TokenFacts,
+}
+
+/// What is known of an access token besides itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFacts {
+    /// When it was issued to us.
+    pub received_on: UnixTime,
+    /// When it ends.
+    pub expires_on: UnixTime,
+    /// From when a new one should be fetched.
+    pub refresh_after: UnixTime,
+    /// Scopes it was issued with.
+    pub scopes: Vec<String>,
+    /// Whether MFA is in it.
+    pub mfa: Mfa,
+}
+
+/// A consent that was begun and not yet completed. Found by the hash of its state, so that the store never holds the state itself.
+#[derive(Debug)]
+pub struct PendingConsent {
+    /// The app and authority that began it.
+    pub app: AppKey,
+    /// SHA-256 of the state.
+    pub state_hash: [u8; 32],
+    /// PKCE verifier of this flow.
+    pub verifier: PkceVerifier,
+    /// The rest.
+    pub facts: PendingFacts,
+}
+
+/// What a pending consent is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingFacts {
+    /// The invited partner.
+    pub tenant: TenantId,
+    /// How the partner was named.
+    pub partner: String,
+    /// Where the reply comes back to.
+    pub redirect_uri: Url,
+    /// Audiences asked for, by name.
+    pub audiences: Vec<String>,
+    /// Why.
+    pub purpose: String,
+    /// Value that the id token must repeat.
+    pub nonce: String,
+    /// When the link ends.
+    pub expires_on: UnixTime,
+}
+
+/// One redemption at a time per key, across processes. Dropping it, or dying, lets go of it; it is for load, never for correctness.
+pub trait Lease: Send + fmt::Debug {}
+
+/// A place that keeps grants. Implementations seal what they are given and are safe to share between threads and processes.
+///
+/// Errors: `StoreUnavailable`, `StoreCorrupt`, `StoreForbidden`, `StoreUnwritable` and their kin; never `None` for what could not be read.
+pub trait GrantStore: Send + Sync + fmt::Debug {
+    /// The place, for people: `sqlite:/var/lib/x/grants.db`. Holds no secret.
+    fn location(&self) -> String;
+
+    /// One grant, or none where there is none.
+    fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>>;
+
+    /// Writes a grant if the record is as expected. Durable when it returns `Yes`.
+    fn put_grant<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        expect: Expect,
+    ) -> BoxFuture<'a, Result<Written>>;
+
+    /// Keeps a rotated refresh token safe when [`put_grant`](Self::put_grant) failed: sealed, beside the store, applied when the store works again.
+    fn put_recovery<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        replaces: u64,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes a grant, its key, its access tokens. True where there was one.
+    fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>>;
+
+    /// Tenants with a grant, in order, at most `limit`, those after `after`.
+    fn tenants<'a>(
+        &'a self,
+        app: &'a AppKey,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<TenantId>>>;
+
+    /// Tenants whose active grant should be renewed by `by`, soonest first, at most `limit`.
+    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>>;
+
+    /// Finds out whether a write would work now, without changing anything: asked before a redemption whose result must be saved.
+    fn check_writable(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// A kept access token, or none. One that cannot be opened any more is none: it is a cache.
+    fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>>;
+
+    /// Keeps an access token for the next process.
+    fn put_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        token: &'a AccessToken,
+        facts: &'a TokenFacts,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Forgets a kept access token.
+    fn remove_token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<()>>;
+
+    /// Keeps a pending consent. Expired ones (by `now`) are dropped on the way, and at most 10,000 are kept: beyond that it is `StoreUnavailable`.
+    fn put_pending<'a>(&'a self, pending: &'a PendingConsent, now: UnixTime) -> BoxFuture<'a, Result<()>>;
+
+    /// Looks at a pending consent without using it up.
+    fn pending<'a>(
+        &'a self,
+        app: &'a AppKey,
+        state_hash: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<PendingConsent>>>;
+
+    /// Uses a pending consent up: of all callers, one gets true.
+    fn take_pending<'a>(&'a self, app: &'a AppKey, state_hash: &'a [u8; 32]) -> BoxFuture<'a, Result<bool>>;
+
+    /// The tenant that a domain was last found to be, and when.
+    fn domain<'a>(&'a self, authority: &'a str, domain: &'a str)
+    -> BoxFuture<'a, Result<Option<(TenantId, UnixTime)>>>;
+
+    /// Remembers which tenant a domain is.
+    fn put_domain<'a>(
+        &'a self,
+        authority: &'a str,
+        domain: &'a str,
+        tenant: TenantId,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Waits for the lease on `name`, at most `patience`; none where another still holds it then.
+    fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>>;
+}
