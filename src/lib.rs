@@ -9,6 +9,8 @@ pub mod clock;
 pub mod cloud;
 pub mod error;
 pub mod ids;
+pub mod partner_center;
+pub mod protocol;
 pub mod secret;
 pub mod store;
 

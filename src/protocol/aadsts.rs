@@ -1,0 +1,1 @@
+//! What Entra's error numbers mean, and who must act.

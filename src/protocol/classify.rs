@@ -1,0 +1,1 @@
+//! What an answer from the token endpoint means for the grant.

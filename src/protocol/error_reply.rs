@@ -1,0 +1,1 @@
+//! The error reply of the token endpoint.

@@ -1,0 +1,1 @@
+//! The keys that an authority signs with.

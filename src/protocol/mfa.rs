@@ -1,0 +1,1 @@
+//! Whether a sign-in used MFA.

@@ -1,0 +1,19 @@
+//! What goes over the wire to Entra and comes back, without any I/O: requests are built here, replies are parsed and judged here.
+//!
+//! Pure: nothing here awaits, sleeps, logs or reads a clock. Time comes in as [`UnixTime`](crate::clock::UnixTime).
+//! What comes from outside is capped in size before it is parsed, and its text never reaches a secret's place or an error unchecked.
+//!
+//! * Replies: [`token_reply`], [`error_reply`], [`redirect`], [`metadata`], [`jwks`].
+//! * Verdicts: [`classify`] says what a refusal means for the grant, [`aadsts`] what Entra's numbers mean for people.
+//! * Tokens: [`id_token`] verifies, [`jwt`] only looks, [`mfa`] reads the proof of MFA out of what [`jwt`] saw.
+
+pub mod aadsts;
+pub mod classify;
+pub mod error_reply;
+pub mod id_token;
+pub mod jwks;
+pub mod jwt;
+pub mod metadata;
+pub mod mfa;
+pub mod redirect;
+pub mod token_reply;
