@@ -21,6 +21,16 @@ from urllib.parse import quote, quote_plus
 from harness.places import logs
 
 KNOWN = "known-secrets.jsonl"
+FORMS = {
+    "a refresh token of the emulator": r"0\.emu[\w-]{20,}",
+    "an authorization code of the emulator": r"1\.emuc\.[\w-]{20,}",
+    "a device code of the emulator": r"\bemud\.[\w-]{20,}",
+    "a refresh token of Entra": r"\b[01]\.A[\w-]{40,}\.[\w-]{40,}",
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+}
+"""What no output may contain whoever it belongs to, by its looks: values that rotate too fast to be written down."""
+ACCESS_TOKEN = {"an access token": r"\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\.[\w-]{20,}"}
+"""Standard output may be asked for one; standard error never is."""
 SHORTEST = 8
 """A shorter value would be found in innocent text."""
 
@@ -60,26 +70,33 @@ def shapes(value: str) -> set[str]:
 
 def search(files: Iterable[Path], values: dict[str, str]) -> Iterator[str]:
     """One sentence for each find: the file and the line, whose secret, and never the secret."""
-    if not values:
-        return
-    owner = {shape: whose for value, whose in values.items() for shape in shapes(value)}
+    owner = {shape: f"a secret of {whose}" for value, whose in values.items() for shape in shapes(value)}
     # Longest first, so that a whole secret wins over one that begins like it.
-    pattern = re.compile("|".join(re.escape(shape) for shape in sorted(owner, key=len, reverse=True)))
+    exact = "|".join(re.escape(shape) for shape in sorted(owner, key=len, reverse=True))
     for file in files:
+        looks = FORMS | (ACCESS_TOKEN if file.suffix == ".err" else {})
+        names = list(looks)
+        pattern = re.compile("|".join([*(f"({look})" for look in looks.values()), *([exact] if exact else [])]))
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
             for found in pattern.finditer(line):
-                yield f"{file.name}:{number}: a secret of {owner[found[0]]}"
+                what = names[found.lastindex - 1] if found.lastindex else owner[found[0]]
+                yield f"{file.name}:{number}: {what}"
 
 
 def control(folder: Path) -> list[str]:
     """Plants a secret with awkward signs in every shape; returns the shapes that the search did not find."""
     planted = f'planted+/=&%"{secrets.token_urlsafe(12)}'
-    file = folder / "control.planted"
+    file = folder / "control.err"
     missed = []
     for shape in sorted(shapes(planted)):
         file.write_text(f"2026-01-01 INFO before {shape} after\n")
         if not list(search([file], {planted: "the control"})):
             missed.append(f"the search is blind to a planted secret in one of its shapes: {shape}")
+    body = secrets.token_urlsafe(48)
+    for looks in (f"0.emu{body}", f"1.emuc.{body}", f"emud.{body}", f"1.A{body}.{body}", f"eyJ{body}.eyJ{body}.{body}"):
+        file.write_text(f"DEBUG {looks}\n")
+        if not list(search([file], {})):
+            missed.append(f"the search is blind to a token that begins with: {looks[:6]}")
     file.write_text("2026-01-01 INFO nothing here\n")
     if list(search([file], {planted: "the control"})):
         missed.append("the search finds a secret where none is")

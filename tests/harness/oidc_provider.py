@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
-import ssl
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 
-from harness import canary
+from harness import canary, pages
 from harness.certificates import for_loopback
+from harness.pages import Form, Reply
 from harness.places import TESTS, VENV
 from harness.process import Process
 
@@ -56,13 +53,8 @@ class OidcProvider:
         return self
 
     def http(self) -> httpx.Client:
-        """A client that trusts this server and nothing else, keeps cookies and follows no redirect by itself."""
-        return httpx.Client(
-            base_url=self.issuer,
-            verify=ssl.create_default_context(cafile=str(self.ca_file)),
-            trust_env=False,
-            timeout=30,
-        )
+        """A browser without a window."""
+        return pages.browser(self.ca_file, self.issuer)
 
     def requests(self) -> list[dict[str, Any]]:
         """Every answered call of the token endpoint so far: grant_type, resource, scope, status, error."""
@@ -70,51 +62,30 @@ class OidcProvider:
             answer: list[dict[str, Any]] = http.get("/peer/requests").json()
         return answer
 
-    def sign_in(self, authorize_url: str, *, answer: str = "yes", password: str | None = None) -> str:
-        """Follows an authorization link as a user would, and returns the redirect to the client with its parameters."""
+    def sign_in(self, authorize_url: str, *, answer: str = "yes", password: str | None = None) -> Reply:
+        """Follows an authorization link as a user would, up to the reply to the client."""
         with self.http() as http:
-            return self.walk(http, http.get(authorize_url), answer=answer, password=password)
+            reply = pages.walk(http, http.get(authorize_url), self.issuer, self._answer(answer, password))
+        assert isinstance(reply, Reply), f"sign-in ended on a page: {reply.text}"
+        canary.know("oidc-provider", reply.fields.get("code", ""))
+        return reply
 
     def enter_code(self, verification_uri: str, user_code: str, *, answer: str = "yes") -> str:
         """What a user does with a device code; returns the page that ends it."""
         with self.http() as http:
-            page = self._submit(http, http.get(verification_uri), {"user_code": user_code})
-            page = self._submit(http, page, {})
-            self.walk(http, page, answer=answer, password=None, end="Signed in")
-            return self._last.text
+            page = pages.walk(http, http.get(verification_uri), self.issuer, self._answer(answer, None, user_code))
+        assert isinstance(page, httpx.Response), f"the device's page led away: {page.url}"
+        return page.text
 
-    def walk(
-        self, http: httpx.Client, page: httpx.Response, *, answer: str, password: str | None, end: str | None = None
-    ) -> str:
-        """Redirects and forms, until a redirect leaves the server or a page has the title that ends it."""
-        for _ in range(20):
-            self._last = page
-            if page.is_redirect:
-                target = urljoin(str(page.url), page.headers["location"])
-                if not target.startswith(self.issuer + "/"):
-                    canary.know("oidc-provider", *parse_qs(urlsplit(target).query).get("code", []))
-                    return target
-                page = http.get(target)
-            elif end and f"<title>{end}</title>" in page.text:
-                return str(page.url)
-            elif page.is_success and "<form" in page.text:
-                fields = {"answer": answer}
-                if 'name="password"' in page.text:
-                    fields |= {"login": self.user["login"], "password": password or self.user["password"]}
-                page = self._submit(http, page, fields)
-            else:
-                break
-        raise AssertionError(f"sign-in went no further at {page.url}: {page.status_code} {page.text}")
+    def _answer(self, answer: str, password: str | None, user_code: str = "") -> pages.Answer:
+        def fill(form: Form, page: httpx.Response) -> dict[str, str]:
+            if "password" in form.names:
+                return {"login": self.user["login"], "password": password or self.user["password"], "answer": answer}
+            if "confirm" in form.names:
+                return {}
+            return {"user_code": user_code} if "user_code" in form.names else {"answer": answer}
 
-    @staticmethod
-    def _submit(http: httpx.Client, page: httpx.Response, fields: dict[str, str]) -> httpx.Response:
-        """Posts the form of a page with its hidden fields."""
-        hidden = {
-            html.unescape(name): html.unescape(value)
-            for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
-        }
-        action = re.search(r'<form[^>]* action="([^"]+)"', page.text)
-        return http.post(urljoin(str(page.url), action[1] if action else ""), data={**hidden, **fields})
+        return fill
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

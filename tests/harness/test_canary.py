@@ -35,6 +35,21 @@ def test_a_secret_is_found_in_every_shape(tmp_path: Path, line: str) -> None:
     assert list(canary.search([file], {SECRET: "the client"})) == ["a.err:2: a secret of the client"]
 
 
+@pytest.mark.parametrize(("name", "finds"), [("cli.err", ["cli.err:1: an access token"]), ("cli.out", [])])
+def test_an_access_token_belongs_on_standard_output_alone(tmp_path: Path, name: str, finds: list[str]) -> None:
+    file = tmp_path / name
+    file.write_text(
+        "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL2dyYXBoLnRlc3QvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ\n"
+    )
+    assert list(canary.search([file], {})) == finds
+
+
+def test_a_refresh_token_belongs_nowhere(tmp_path: Path) -> None:
+    file = tmp_path / "cli.out"
+    file.write_text(f"stored 0.emu{'Ab-_' * 12}\n")
+    assert list(canary.search([file], {})) == ["cli.out:1: a refresh token of the emulator"]
+
+
 def test_innocent_text_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "a.err"
     file.write_text("client_secret=[redacted]\n")

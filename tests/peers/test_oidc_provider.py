@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -56,9 +56,9 @@ class Attempt:
 
     def answer(self, **how: str) -> dict[str, str]:
         """The parameters with which the browser comes back."""
-        back = urlsplit(self.peer.sign_in(self.url, **how))
-        assert f"{back.scheme}://{back.netloc}{back.path}" == REDIRECT
-        return {name: value[0] for name, value in parse_qs(back.query).items()}
+        back = self.peer.sign_in(self.url, **how)
+        assert back.url.partition("?")[0] == REDIRECT
+        return back.fields
 
     def redeem(self, http: httpx.Client, code: str, **other: str) -> httpx.Response:
         return token(
