@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -18,87 +19,76 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from harness import counts, stage  # noqa: E402
 from harness.counts import Counts  # noqa: E402
-from harness.places import ROOT, TARGET, VENV  # noqa: E402
+from harness.places import ROOT, TARGET  # noqa: E402
 from harness.stage import Outcome, Stage  # noqa: E402
 
-PYTHON = str(VENV / "bin" / "python")
-WHEELS = str(TARGET / "test-wheels")
+PYTHON = ".venv-test/bin/python"
+PYTEST = f"{PYTHON} -m pytest -c tests/pyproject.toml"
+NEXTEST = (
+    "cargo nextest run --workspace --no-fail-fast --show-progress none --status-level slow --final-status-level skip"
+)
+CARGO_TEST = "cargo test --workspace --no-fail-fast --lib --bins --tests"
+WHEELS = "target/test-wheels"
 
 SETUP = Stage(
-    "setup", "Debian packages, Python environment, Node peer", ((sys.executable, "tests/setup/install.py"),), gate=True
+    "setup",
+    "Debian packages, Python environment, Node peer",
+    (f"{shlex.quote(sys.executable)} tests/setup/install.py",),
+    gate=True,
 )
-
-
-def pytest(*arguments: str) -> tuple[str, ...]:
-    return (PYTHON, "-m", "pytest", "-c", "tests/pyproject.toml", *arguments)
-
-
-def cargo_tests() -> tuple[Stage, ...]:
-    """The same tests by nextest where it is installed; the examples in the documentation only run by cargo itself."""
-    command: tuple[str, ...]
-    if shutil.which("cargo-nextest"):
-        command = ("cargo", "nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow")
-        reader = counts.nextest
-        command += ("--final-status-level", "skip", "--show-progress", "none")
-    else:
-        command = ("cargo", "test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests")
-        reader = counts.cargo_test
-    doc = ("cargo", "test", "--workspace", "--doc", "--no-fail-fast")
-    return (
-        Stage("rust", "unit and integration tests of every crate", (command,), reader, minutes=30),
-        Stage("rust-doc", "examples in the documentation", (doc,), counts.cargo_test, may_be_empty=True),
-    )
-
+BUILD = Stage(
+    "build",
+    "every crate, the command, the emulator",
+    # The very units that the Rust tests link: nothing is compiled twice.
+    ("cargo build --workspace --all-targets",),
+    minutes=40,
+)
+RUST = Stage(
+    "rust",
+    "unit and integration tests of every crate",
+    *(((NEXTEST,), counts.nextest) if shutil.which("cargo-nextest") else ((CARGO_TEST,), counts.cargo_test)),
+    minutes=30,
+)
 
 TEST = (
     SETUP,
-    # The very units that the Rust tests link: nothing is compiled twice.
+    BUILD,
+    RUST,
     Stage(
-        "build",
-        "every crate, the command, the emulator",
-        (("cargo", "build", "--workspace", "--all-targets"),),
-        minutes=30,
+        "rust-doc",
+        "examples in the documentation",
+        ("cargo test --workspace --doc --no-fail-fast",),
+        counts.cargo_test,
+        may_be_empty=True,
     ),
-    *cargo_tests(),
     Stage(
         "wheel",
         "the Python package, built and installed as a user gets it",
         (
-            (f"{VENV}/bin/maturin", "build", "--profile", "dev", "-m", "python/Cargo.toml", "-o", WHEELS),
-            (
-                PYTHON,
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--no-deps",
-                "--no-index",
-                "--force-reinstall",
-                "-f",
-                WHEELS,
-                "partnersam",
-            ),
+            f".venv-test/bin/maturin build --profile dev -m python/Cargo.toml -o {WHEELS}",
+            f"{PYTHON} -m pip install -q --no-deps --no-index --force-reinstall -f {WHEELS} partnersam",
         ),
         needs=("python/pyproject.toml",),
         minutes=20,
     ),
-    Stage("harness", "the tests' own tools", (pytest("tests/harness"),), counts.pytest),
-    Stage("peers", "clients and a server that nobody here wrote", (pytest("tests/peers"),), counts.pytest),
-    Stage("cli", "the command line", (pytest("tests/cli"),), counts.pytest, needs=("tests/cli",)),
-    Stage("python", "the Python package", (pytest("tests/python"),), counts.pytest, needs=("tests/python",)),
+    Stage("harness", "the tests' own tools", (f"{PYTEST} tests/harness",), counts.pytest),
+    Stage("peers", "clients and a server that nobody here wrote", (f"{PYTEST} tests/peers",), counts.pytest),
+    Stage("cli", "the command line", (f"{PYTEST} tests/cli",), counts.pytest, needs=("tests/cli",)),
+    Stage("python", "the Python package", (f"{PYTEST} tests/python",), counts.pytest, needs=("tests/python",)),
     Stage(
         "types",
         "the package's stubs against the module, and its types by mypy",
         (
-            (PYTHON, "-m", "mypy.stubtest", "partnersam", "--ignore-missing-stub"),
-            (PYTHON, "-m", "mypy", "--strict", "-p", "partnersam"),
+            f"{PYTHON} -m mypy.stubtest partnersam --ignore-missing-stub",
+            f"{PYTHON} -m mypy --strict -p partnersam",
         ),
+        is_check=True,
         needs=("python/partnersam/py.typed",),
     ),
     Stage(
         "processes",
         "many processes at one grant, and processes that are killed",
-        (pytest("tests/processes"),),
+        (f"{PYTEST} tests/processes",),
         counts.pytest,
         needs=("tests/processes",),
         minutes=20,
@@ -106,7 +96,7 @@ TEST = (
     Stage(
         "c",
         "the C library under AddressSanitizer and valgrind",
-        (("bash", "tests/c/run.sh"),),
+        ("bash tests/c/run.sh",),
         counts.closing_line,
         needs=("tests/c/run.sh",),
         minutes=30,
@@ -114,36 +104,40 @@ TEST = (
     Stage(
         "canary",
         "no secret in anything that was printed",
-        ((PYTHON, "-m", "harness.canary"),),
+        (f"{PYTHON} -m harness.canary",),
         counts.closing_line,
-        cwd=ROOT / "tests",
+        env={"PYTHONPATH": "tests"},
     ),
 )
 
 LINT = (
     SETUP,
-    Stage("rustfmt", "formatting of Rust", (("cargo", "fmt", "--all", "--check"),)),
+    Stage("rustfmt", "formatting of Rust", ("cargo fmt --all --check",), is_check=True),
     Stage(
         "clippy",
         "clippy without a warning",
-        (("cargo", "clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"),),
+        ("cargo clippy -q --workspace --all-targets -- -D warnings",),
+        is_check=True,
         minutes=30,
     ),
     Stage(
         "ruff",
         "Python: lints and formatting",
-        ((PYTHON, "-m", "ruff", "check", "-q"), (PYTHON, "-m", "ruff", "format", "-q", "--check")),
+        (f"{PYTHON} -m ruff check -q", f"{PYTHON} -m ruff format -q --check"),
+        is_check=True,
     ),
     Stage(
         "mypy",
         "types of the tests' own tools",
-        ((PYTHON, "-m", "mypy", "--config-file", "pyproject.toml"),),
+        (f"../{PYTHON} -m mypy",),
+        is_check=True,
         cwd=ROOT / "tests",
     ),
     Stage(
         "generated",
         "generated files are what the sources make",
-        (("cargo", "run", "-q", "-p", "xtask", "--", "gen", "--check"),),
+        ("cargo run -q -p xtask -- gen --check",),
+        is_check=True,
     ),
 )
 
@@ -151,11 +145,11 @@ LINT = (
 def soak(rounds: int) -> tuple[Stage, ...]:
     return (
         SETUP,
-        Stage("build", "every crate", (("cargo", "build", "--workspace", "--all-targets"),), minutes=30),
+        BUILD,
         Stage(
             "soak",
             f"{rounds} rounds",
-            (pytest("tests/processes", "-m", "soak", "--rounds", str(rounds), "--timeout", "0"),),
+            (f"{PYTEST} tests/processes -m soak --rounds {rounds} --timeout 0",),
             counts.pytest,
             needs=("tests/processes",),
             minutes=24 * 60,

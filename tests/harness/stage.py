@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -26,9 +27,12 @@ GRACE = 5.0
 class Stage:
     name: str
     about: str
-    commands: tuple[tuple[str, ...], ...]
+    commands: tuple[str, ...]
+    """As one would type them in the repository's root (or `cwd`); no shell reads them."""
     count: Reader | None = None
-    """How the output is read. None: each command is one check, passed when it ends with 0."""
+    """How the output is read. None: the stage prepares, and passes no test by itself; it fails when a command does."""
+    is_check: bool = False
+    """Each command is one test, passed when it ends with 0."""
     needs: tuple[str, ...] = ()
     """Files of the repository without which the stage has nothing to run: it fails, and says so."""
     minutes: float = 15
@@ -68,12 +72,12 @@ def run(stage: Stage, log: Path) -> Outcome:
         complaints.append(f"not there: {', '.join(absent)}")
     with log.open("w", encoding="utf-8") as file:
         for command in () if absent else stage.commands:
-            code, lines = watched(command, stage, file, deadline=started + stage.minutes * 60)
-            ended = f"ended with {code}: {' '.join(command)}"
+            code, lines = watched(shlex.split(command), stage, file, deadline=started + stage.minutes * 60)
+            ended = f"ended with {code}: {command}"
             if code is None:
-                complaints.append(f"stopped after {stage.minutes:g} minutes: {' '.join(command)}")
+                complaints.append(f"stopped after {stage.minutes:g} minutes: {command}")
             elif stage.count is None:
-                counts.add(Counts(passed=1) if code == 0 else Counts())
+                counts.passed += stage.is_check and code == 0
                 complaints += [ended] if code else []
             else:
                 found = stage.count(lines)
@@ -83,12 +87,12 @@ def run(stage: Stage, log: Path) -> Outcome:
                 elif not code and found.failed:
                     complaints.append(f"counted {found.failed} failures, but {ended}")
                 elif not found.ran and not stage.may_be_empty:
-                    complaints.append(f"ran no test: {' '.join(command)}")
+                    complaints.append(f"ran no test: {command}")
     complaints += [f"left running: {name}" for name in end_orphans()]
     return Outcome(stage, counts, time.monotonic() - started, complaints)
 
 
-def watched(command: tuple[str, ...], stage: Stage, keep: TextIO, deadline: float) -> tuple[int | None, list[str]]:
+def watched(command: list[str], stage: Stage, keep: TextIO, deadline: float) -> tuple[int | None, list[str]]:
     """Exit code and lines of one command; no code where the deadline ended it. Its whole process group ends with it."""
     lines: list[str] = []
     try:
