@@ -51,16 +51,24 @@ impl Server {
         let tenant = replies::tenant_id("bench.example");
         Ok(serde_json::to_string_pretty(&json!({
             "schema_version": 1,
+            "pid": std::process::id(),
             "authority": origin,
             "partner_center": origin,
             "graph": origin,
             "arm": origin,
             "control": format!("{origin}/control"),
             "ca_file": ca_file.canonicalize()?,
-            "tenants": [{ "id": tenant, "domain": "bench.example" }],
+            "tenants": [{ "id": tenant, "domain": "bench.example", "name": "Bench", "kind": "vendor" }],
             "users": [],
             "customers": [],
-            "apps": [{ "client_id": "00000000-0000-4000-8000-00000000be9c", "client_secret": "not-a-real-secret-bench", "tenant": tenant }],
+            "apps": [{
+                "profile": "cpv",
+                "client_id": "00000000-0000-4000-8000-00000000be9c",
+                "client_secret": "not-a-real-secret-bench",
+                "tenant": tenant,
+                "redirect_uris": ["http://localhost"],
+                "public": false,
+            }],
         }))?)
     }
 
@@ -142,6 +150,7 @@ impl Server {
             "token": self.token_requests.load(Ordering::Relaxed),
             "other": self.other_requests.load(Ordering::Relaxed),
             "connections": self.connections.load(Ordering::Relaxed),
+            "expires_in": self.expires_in.load(Ordering::Relaxed),
         })
         .to_string()
     }

@@ -1,0 +1,41 @@
+"""Bulk renewal: the refresh token of every tenant is redeemed once, and the new one kept."""
+
+from __future__ import annotations
+
+from cells import arguments, msal_client
+from cells.arguments import Arguments
+from cells.measure import Stopwatch, report_time
+from cells.server import SCOPE, refresh_token, tenant_id
+
+
+def msal_documented(arguments: Arguments) -> None:
+    """A client for each tenant, made as documented: each has its own session and so its own connection."""
+    renew(arguments, msal_client.Clients(arguments.server, share_session=False))
+
+
+def msal_shared_session(arguments: Arguments) -> None:
+    """A client for each tenant, all over one session and one discovery cache."""
+    renew(arguments, msal_client.Clients(arguments.server))
+
+
+def renew(arguments: Arguments, clients: msal_client.Clients) -> None:
+    """All tenants one after another into one in-memory cache: nothing is written to disk."""
+    msal_client.token_of(clients.for_tenant(tenant_id(arguments.tenants)).acquire_token_by_refresh_token("r", [SCOPE]))
+    before = arguments.server.token_requests()
+    with Stopwatch() as stopwatch:
+        for number in range(arguments.tenants):
+            app = clients.for_tenant(tenant_id(number))
+            msal_client.token_of(app.acquire_token_by_refresh_token(refresh_token(number), [SCOPE]))
+    check_exchanges(arguments, before)
+    report_time(stopwatch, arguments.tenants)
+
+
+def check_exchanges(arguments: Arguments, before: int) -> None:
+    """One exchange for each tenant, no more and no less."""
+    exchanges = arguments.server.token_requests() - before
+    if exchanges != arguments.tenants:
+        raise RuntimeError(f"{arguments.tenants} tenants made {exchanges} exchanges")
+
+
+if __name__ == "__main__":
+    arguments.run({"msal": msal_documented, "msal, session shared": msal_shared_session})
