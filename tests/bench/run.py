@@ -24,7 +24,7 @@ from typing import Any
 
 import machine
 import table
-from plan import FULL, QUICK, STORED, TARGETS, Cell, Measure, Size, measures
+from plan import FULL, QUICK, TARGETS, Cell, Measure, Size, measures
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -34,6 +34,8 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 RESULTS = HERE / "results" / "latest.json"
 READY_SECONDS = 10
 CELL_SECONDS = 900
+#: Of access tokens: longer than a run, so that what was hot at its start is hot at its end.
+LIFETIME_SECONDS = 8 * 3600
 
 
 def main() -> int:
@@ -80,7 +82,13 @@ class Run:
     @contextlib.contextmanager
     def server(self) -> Iterator[None]:
         """Starts the token server on the last core and leaves the others to the cells; stops it at the end."""
-        command = [str(PROGRAMS / "bench-server"), "--ready-file", str(self._ready_file)]
+        command = [
+            str(PROGRAMS / "bench-server"),
+            "--ready-file",
+            str(self._ready_file),
+            "--expires-in",
+            str(LIFETIME_SECONDS),
+        ]
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) > 1:
             command += ["--core", str(cores[-1])]
@@ -103,9 +111,11 @@ class Run:
     def seed(self) -> None:
         """Fills the stores that the chosen cells start from."""
         for contender in ("msal", "partnersam"):
-            for tenants in (1, STORED):
-                if self._is_chosen(contender):
-                    self._once(f"fill with {tenants:,} tenants", Cell(contender, "cells.seed", {"tenants": tenants}))
+            cells = [cell for measure in self._measures for cell in measure.cells if self._is_chosen(cell.contender)]
+            for tenants in sorted(
+                {cell.options.get("tenants", 1) for cell in cells if cell.contender.startswith(contender)}
+            ):
+                self._once("filled store", Cell(contender, "cells.seed", {"tenants": tenants}))
 
     def measure(self) -> None:
         """All rounds of all measures: within a measure the contenders take turns."""
@@ -173,7 +183,8 @@ def build(*, with_partnersam: bool) -> None:
         pip("install", "--requirement", str(wanted))
         stamp.write_text(digest, encoding="ascii")
     if with_partnersam:
-        # What does not build fails its own cells; the others are still worth measuring.
+        # What does not build fails its own cells; the others are still worth measuring. An older command must not stand in.
+        (PROGRAMS / "partnersam").unlink(missing_ok=True)
         cargo_build("partnersam-cli", check=False)
         install_wheel()
 

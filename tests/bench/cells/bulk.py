@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cells import arguments, msal_client
+from cells import arguments, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 from cells.server import SCOPE, refresh_token, tenant_id
@@ -30,6 +30,16 @@ def renew(arguments: Arguments, clients: msal_client.Clients) -> None:
     report_time(stopwatch, arguments.tenants)
 
 
+def partnersam(arguments: Arguments) -> None:
+    """All grants of a sealed store on disk, in one call; every new refresh token is durable when it returns."""
+    app = partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants)
+    before = arguments.server.token_requests()
+    with Stopwatch() as stopwatch:
+        partnersam_client.rotate_all(app)
+    check_exchanges(arguments, before)
+    report_time(stopwatch, arguments.tenants)
+
+
 def check_exchanges(arguments: Arguments, before: int) -> None:
     """One exchange for each tenant, no more and no less."""
     exchanges = arguments.server.token_requests() - before
@@ -38,4 +48,4 @@ def check_exchanges(arguments: Arguments, before: int) -> None:
 
 
 if __name__ == "__main__":
-    arguments.run({"msal": msal_documented, "msal, session shared": msal_shared_session})
+    arguments.run({"msal": msal_documented, "msal, session shared": msal_shared_session, "partnersam": partnersam})

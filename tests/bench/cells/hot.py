@@ -11,7 +11,7 @@ from typing import Any
 
 import msal
 
-from cells import arguments, azure_client, msal_client
+from cells import arguments, azure_client, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 from cells.server import ECHOED_SCOPES, SCOPE, tenant_id
@@ -44,6 +44,15 @@ def azure_identity(arguments: Arguments) -> None:
     """A credential object, and so a cache, for each tenant."""
     credentials = azure_client.Credentials(arguments.server)
     kept = [credentials.for_tenant(tenant_id(number)) for number in range(arguments.tenants)]
+    for credential in kept:
+        credential.get_token(SCOPE)
+    time_operations(arguments, [functools.partial(credential.get_token, SCOPE) for credential in kept])
+
+
+def partnersam(arguments: Arguments) -> None:
+    """A credential object for each tenant, all of one app; the first look-up comes from the sealed store."""
+    app = partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants)
+    kept = [app.credential(tenant_id(number)) for number in range(arguments.tenants)]
     for credential in kept:
         credential.get_token(SCOPE)
     time_operations(arguments, [functools.partial(credential.get_token, SCOPE) for credential in kept])
@@ -111,5 +120,6 @@ if __name__ == "__main__":
             "msal, account looked up": msal_documented,
             "msal, scopes as echoed": msal_best_case,
             "azure-identity": azure_identity,
+            "partnersam": partnersam,
         }
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msal
 
-from cells import arguments, azure_client, msal_client
+from cells import arguments, azure_client, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import report, resident_bytes
 from cells.server import SCOPE, tenant_id
@@ -28,7 +28,7 @@ def msal_cached(arguments: Arguments) -> None:
     cache = msal.TokenCache()
     msal_client.fill(arguments.server, cache, range(1))
     msal_client.Clients(arguments.server, cache).for_tenant(tenant_id(0))
-    measure_growth(arguments, grow)
+    measure_growth(arguments.tenants, grow)
 
 
 def msal_cache_only(arguments: Arguments) -> None:
@@ -40,7 +40,7 @@ def msal_cache_only(arguments: Arguments) -> None:
         return cache
 
     msal_client.fill(arguments.server, msal.TokenCache(), range(1))
-    measure_growth(arguments, grow)
+    measure_growth(arguments.tenants, grow)
 
 
 def msal_extensions_idle(arguments: Arguments) -> None:
@@ -54,7 +54,7 @@ def msal_extensions_idle(arguments: Arguments) -> None:
         msal_client.token_of(app.acquire_token_silent([SCOPE], account=account))
         return cache, app
 
-    measure_growth(arguments, grow)
+    measure_growth(arguments.tenants, grow)
 
 
 def azure_identity_cached(arguments: Arguments) -> None:
@@ -68,15 +68,44 @@ def azure_identity_cached(arguments: Arguments) -> None:
             credential.get_token(SCOPE)
         return kept
 
-    measure_growth(arguments, grow)
+    measure_growth(arguments.tenants, grow)
 
 
-def measure_growth(arguments: Arguments, grow: Callable[[], Any]) -> None:
+def partnersam_cached(arguments: Arguments) -> None:
+    """A credential for each tenant, each with its token."""
+    app = partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants)
+    app.credential(tenant_id(0)).get_token(SCOPE)
+
+    def grow() -> Any:
+        kept = [app.credential(tenant_id(number)) for number in range(1, arguments.tenants)]
+        for credential in kept:
+            credential.get_token(SCOPE)
+        return kept
+
+    measure_growth(arguments.tenants - 1, grow)
+
+
+def partnersam_idle(arguments: Arguments) -> None:
+    """One tenant of a store with many is used; before, one of a store with one."""
+    few = partnersam_client.open_app(
+        arguments.server, partnersam_client.stored(arguments.work, 1), partnersam_client.key_file(arguments.work)
+    )
+    few.credential(tenant_id(0)).get_token(SCOPE)
+
+    def grow() -> Any:
+        app = partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants)
+        app.credential(tenant_id(0)).get_token(SCOPE)
+        return app
+
+    measure_growth(arguments.tenants, grow)
+
+
+def measure_growth(tenants: int, grow: Callable[[], Any]) -> None:
     """Memory after `grow` less memory before; what it returns is alive meanwhile."""
     before = resident_bytes()
     kept = grow()
     after = resident_bytes()
-    report(bytes_per_tenant=(after - before) / arguments.tenants, tenants=arguments.tenants)
+    report(bytes_per_tenant=(after - before) / tenants, tenants=tenants)
     del kept
 
 
@@ -87,5 +116,7 @@ if __name__ == "__main__":
             "msal, cache only": msal_cache_only,
             "msal+extensions": msal_extensions_idle,
             "azure-identity": azure_identity_cached,
+            "partnersam": partnersam_cached,
+            "partnersam, idle": partnersam_idle,
         }
     )

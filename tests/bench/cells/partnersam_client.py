@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cells.server import Server
+from cells.server import SCOPE, Server, refresh_token, tenant_id
 
 
 def environment(server: Server, store: str, key_file: Path) -> dict[str, str]:
@@ -35,6 +35,23 @@ def open_app(server: Server, store: str, key_file: Path) -> Any:
     return PartnerApp.from_env()
 
 
+def fill(app: Any, tenants: range) -> None:
+    """Imports a grant for each tenant, which proves it by redeeming, and asks for the token that other cells start from."""
+    for number in tenants:
+        app.import_grant(tenant_id(number), refresh_token(number))
+        app.credential(tenant_id(number)).get_token(SCOPE)
+
+
+def rotate(app: Any, tenant: str) -> None:
+    """Redeems the tenant's refresh token now, whatever is cached; the new one is durable when this returns."""
+    app.renew(tenant)
+
+
+def rotate_all(app: Any) -> None:
+    """The same for every grant in the store."""
+    app.renew()
+
+
 def stored(work: Path, tenants: int) -> str:
     """The URI of the store that `cells.seed` filled."""
     return f"sqlite:{folder(work, tenants) / 'store.db'}"
@@ -47,12 +64,12 @@ def folder(work: Path, tenants: int) -> Path:
     return path
 
 
-def own_copy(work: Path, tenants: int) -> str:
-    """That store copied for one process, closed when it was copied."""
+def open_copy(server: Server, work: Path, tenants: int) -> Any:
+    """An app over a copy of that store, made for one process."""
     copy = work / "partnersam-copy"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder(work, tenants), copy)
-    return f"sqlite:{copy / 'store.db'}"
+    return open_app(server, f"sqlite:{copy / 'store.db'}", key_file(work))
 
 
 def key_file(work: Path) -> Path:

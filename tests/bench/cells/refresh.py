@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cells import arguments, azure_client, msal_client
+from cells import arguments, azure_client, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 from cells.server import SCOPE, refresh_token, tenant_id
@@ -29,6 +29,13 @@ def azure_identity(arguments: Arguments) -> None:
     time_exchanges(arguments, lambda: credential.get_token(SCOPE, claims=CLAIMS))
 
 
+def partnersam(arguments: Arguments) -> None:
+    """A renewal into a store in memory: the same work, nothing on disk."""
+    app = partnersam_client.open_app(arguments.server, "memory:", partnersam_client.key_file(arguments.work))
+    partnersam_client.fill(app, range(1))
+    time_exchanges(arguments, lambda: partnersam_client.rotate(app, tenant_id(0)))
+
+
 def time_exchanges(arguments: Arguments, exchange: Callable[[], Any]) -> None:
     """Times exchanges one after another, and makes sure that each was one."""
     for _ in range(WARM_UP):
@@ -44,4 +51,4 @@ def time_exchanges(arguments: Arguments, exchange: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    arguments.run({"msal": msal_in_memory, "azure-identity": azure_identity})
+    arguments.run({"msal": msal_in_memory, "azure-identity": azure_identity, "partnersam": partnersam})

@@ -12,7 +12,7 @@ from typing import Any
 
 import msal
 
-from cells import arguments, msal_client
+from cells import arguments, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 from cells.server import SCOPE, tenant_id
@@ -35,6 +35,12 @@ def msal_file(arguments: Arguments) -> None:
             path.write_text(cache.serialize(), encoding="utf-8")
 
     time_rotations(arguments, rotate)
+
+
+def partnersam(arguments: Arguments) -> None:
+    """One renewal in a sealed SQLite store, fsynced."""
+    app = partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants)
+    time_rotations(arguments, lambda: partnersam_client.rotate(app, tenant_id(0)))
 
 
 def own_copy(arguments: Arguments) -> Path:
@@ -66,4 +72,4 @@ def time_rotations(arguments: Arguments, rotate: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    arguments.run({"msal+extensions": msal_extensions, "msal, file": msal_file})
+    arguments.run({"msal+extensions": msal_extensions, "msal, file": msal_file, "partnersam": partnersam})

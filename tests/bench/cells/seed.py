@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msal
 
-from cells import arguments, msal_client
+from cells import arguments, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 
@@ -18,5 +18,14 @@ def msal_cache(arguments: Arguments) -> None:
     report_time(stopwatch, arguments.tenants)
 
 
+def partnersam_store(arguments: Arguments) -> None:
+    """A sealed SQLite store: a grant and one access token for each tenant."""
+    store = partnersam_client.stored(arguments.work, arguments.tenants)
+    app = partnersam_client.open_app(arguments.server, store, partnersam_client.key_file(arguments.work))
+    with Stopwatch() as stopwatch:
+        partnersam_client.fill(app, range(arguments.tenants))
+    report_time(stopwatch, arguments.tenants)
+
+
 if __name__ == "__main__":
-    arguments.run({"msal": msal_cache})
+    arguments.run({"msal": msal_cache, "partnersam": partnersam_store})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cells import arguments, azure_client, msal_client
+from cells import arguments, azure_client, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report
 from cells.server import OTHER_SCOPE, SCOPE, tenant_id
@@ -39,6 +39,14 @@ def azure_identity(arguments: Arguments) -> None:
     count_exchanges(arguments, lambda: credential.get_token(SCOPE))
 
 
+def partnersam(arguments: Arguments) -> None:
+    """One credential for all threads."""
+    app = partnersam_client.open_copy(arguments.server, arguments.work, 1)
+    credential = app.credential(tenant_id(0))
+    credential.get_token(SCOPE)
+    count_exchanges(arguments, lambda: credential.get_token(OTHER_SCOPE))
+
+
 def count_exchanges(arguments: Arguments, want: Callable[[], Any]) -> None:
     """Lets all threads go at once; every one must get its token."""
     start = threading.Barrier(THREADS + 1)
@@ -63,4 +71,4 @@ def count_exchanges(arguments: Arguments, want: Callable[[], Any]) -> None:
 
 
 if __name__ == "__main__":
-    arguments.run({"msal": msal_in_memory, "azure-identity": azure_identity})
+    arguments.run({"msal": msal_in_memory, "azure-identity": azure_identity, "partnersam": partnersam})

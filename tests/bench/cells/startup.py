@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from cells import arguments, msal_client
+from cells import arguments, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import median, report, wait_for_child
 from cells.server import SCOPE, tenant_id
@@ -41,6 +41,13 @@ result = app.acquire_token_silent([os.environ["BENCH_SCOPE"]], account=app.get_a
 if result["token_source"] != "cache":
     raise SystemExit("the cache was not warm")
 """
+FIRST_TOKEN_PARTNERSAM = """
+import os
+from partnersam import PartnerApp
+PartnerApp.from_env().credential(os.environ["BENCH_TENANT"]).get_token(os.environ["BENCH_SCOPE"])
+"""
+#: Beside the other programs that were built.
+COMMAND_LINE = Path(__file__).resolve().parents[3] / "target" / "release" / "partnersam"
 
 
 def python(program: str) -> list[str]:
@@ -109,6 +116,31 @@ def first_token_msal_extensions(arguments: Arguments) -> None:
     time_program(arguments, python(FIRST_TOKEN_MSAL_EXTENSIONS + ASK_MSAL), msal_environment(arguments))
 
 
+def import_partnersam(arguments: Arguments) -> None:
+    """`import partnersam`."""
+    time_program(arguments, python("import partnersam"))
+
+
+def first_token_partnersam(arguments: Arguments) -> None:
+    """The token that is sealed in the store."""
+    time_program(arguments, python(FIRST_TOKEN_PARTNERSAM), partnersam_environment(arguments))
+
+
+def first_token_command_line(arguments: Arguments) -> None:
+    """The same by the command, which starts no Python."""
+    if not COMMAND_LINE.exists():
+        raise SystemExit(f"command line of partnersam not built: {COMMAND_LINE}")
+    command = [str(COMMAND_LINE), "token", tenant_id(0), "--for", "graph"]
+    time_program(arguments, command, partnersam_environment(arguments))
+
+
+def partnersam_environment(arguments: Arguments) -> dict[str, str]:
+    """Its own configuration, and what the program is to ask for."""
+    store = partnersam_client.stored(arguments.work, 1)
+    configuration = partnersam_client.environment(arguments.server, store, partnersam_client.key_file(arguments.work))
+    return {**configuration, "BENCH_TENANT": tenant_id(0), "BENCH_SCOPE": SCOPE}
+
+
 if __name__ == "__main__":
     arguments.run(
         {
@@ -118,5 +150,8 @@ if __name__ == "__main__":
             "import azure-identity": import_azure_identity,
             "first token msal": first_token_msal,
             "first token msal+extensions": first_token_msal_extensions,
+            "import partnersam": import_partnersam,
+            "first token partnersam": first_token_partnersam,
+            "first token partnersam command line": first_token_command_line,
         }
     )
