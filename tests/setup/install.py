@@ -76,7 +76,7 @@ def debian() -> str:
 def python() -> str:
     requirements = HERE / "requirements.txt"
     stamp = VENV / ".stamp"
-    mark = digest(requirements.read_bytes(), sys.version.encode())
+    mark = digest(requirements.read_bytes(), f"{sys.base_prefix} {sys.version_info[:2]}".encode())
     if stamp.is_file() and stamp.read_text() == mark and (VENV / "bin" / "python").exists():
         return f"{VENV.name} is up to date"
     run([sys.executable, "-m", "venv", "--clear", str(VENV)], ["python"])
