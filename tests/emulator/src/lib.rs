@@ -1,1 +1,42 @@
-//! placeholder
+//! Entra ID, Partner Center and the little of Microsoft Graph and Azure Resource Manager that a partner's automation meets,
+//! on loopback, over TLS by a certificate authority of its own.
+//!
+//! It checks what the real services check (client credential, exact redirect, PKCE, one-use codes, consent per tenant and
+//! audience, MFA at Partner Center), so that a client's mistake fails here too, and it can be told to misbehave
+//! ([scenarios](https://docs.rs/) are described in this crate's README). Every identifier, password and secret in it is made up.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), partnersam_emulator::Error> {
+//! use partnersam_emulator::{Emulator, Options};
+//!
+//! let emulator = Emulator::start(Options::default()).await?;
+//! let authority = emulator.ready().authority.clone(); // "https://localhost:41001"
+//! emulator.stop().await;
+//! # Ok(()) }
+//! ```
+
+mod arm;
+mod bearer;
+mod control;
+mod directory;
+mod emulator;
+mod entra;
+mod fault;
+mod form;
+mod grants;
+mod graph;
+mod jwt;
+mod listen;
+mod partner_center;
+mod ready;
+mod request_log;
+mod resources;
+mod samples;
+mod scenario;
+mod scopes;
+mod signing_keys;
+mod state;
+mod tls;
+
+pub use emulator::{Emulator, Error, Options};
+pub use ready::{App, Customer, Ready, Tenant, TenantKind, User};

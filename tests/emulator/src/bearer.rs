@@ -1,0 +1,62 @@
+//! What the APIs read out of an access token.
+
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value};
+
+use crate::{entra::tokens::EPOCH, jwt, state::World};
+
+/// The caller of an API.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) audience: String,
+    pub(crate) tenant: String,
+    /// Nobody for an app-only token.
+    pub(crate) upn: Option<String>,
+    pub(crate) mfa: bool,
+}
+
+/// Why there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    Missing,
+    Invalid,
+    Expired,
+}
+
+/// The caller behind `Authorization: Bearer`; the audience is for the API to judge.
+pub(crate) fn caller(world: &World, headers: &HeaderMap) -> Result<Caller, Denied> {
+    let value = headers.get(header::AUTHORIZATION).ok_or(Denied::Missing)?.to_str().map_err(|_| Denied::Invalid)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Denied::Missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(Denied::Missing);
+    }
+    let claims = world.with_keys(|keys| jwt::verified(keys, token.trim())).ok_or(Denied::Invalid)?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    let number = |name: &str| claims.get(name).and_then(Value::as_i64).unwrap_or_default();
+    // An id token is signed by the same keys, and is no access token.
+    text("appid").ok_or(Denied::Invalid)?;
+    let (now, epoch) = {
+        let state = world.lock();
+        (state.now(), state.token_epoch)
+    };
+    if now >= number("exp") || claims.get(EPOCH).and_then(Value::as_u64) != Some(epoch) {
+        return Err(Denied::Expired);
+    }
+    // Five minutes of skew, as the real ones allow.
+    if now + 300 < number("nbf") {
+        return Err(Denied::Invalid);
+    }
+    Ok(Caller {
+        audience: text("aud").ok_or(Denied::Invalid)?,
+        tenant: text("tid").ok_or(Denied::Invalid)?,
+        upn: text("upn"),
+        mfa: has_mfa(&claims),
+    })
+}
+
+fn has_mfa(claims: &Map<String, Value>) -> bool {
+    claims
+        .get("amr")
+        .and_then(Value::as_array)
+        .is_some_and(|amr| amr.iter().any(|method| method.as_str() == Some("mfa")))
+}

@@ -1,0 +1,138 @@
+//! The ready file: one JSON object that says where everything listens and whom it knows.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// What the ready file holds. The URLs have no trailing slash.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Ready {
+    /// 1; raised when a field changes its meaning or goes.
+    pub schema_version: u32,
+    /// The process that listens.
+    pub pid: u32,
+    /// Entra ID, e.g. `https://localhost:41001`.
+    pub authority: String,
+    /// The Partner Center API.
+    pub partner_center: String,
+    /// Microsoft Graph.
+    pub graph: String,
+    /// Azure Resource Manager.
+    pub arm: String,
+    /// Scenarios and the request log.
+    pub control: String,
+    /// The certificate authority of all ports, PEM.
+    pub ca_file: PathBuf,
+    /// The sample tenants.
+    pub tenants: Vec<Tenant>,
+    /// The sample users.
+    pub users: Vec<User>,
+    /// The sample partners' customers.
+    pub customers: Vec<Customer>,
+    /// The sample app registrations.
+    pub apps: Vec<App>,
+}
+
+/// What a tenant is in the samples' story.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TenantKind {
+    /// A Cloud Solution Provider partner.
+    Partner,
+    /// A control panel vendor.
+    Vendor,
+    /// A partner's customer.
+    Customer,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Tenant {
+    /// Its GUID.
+    pub id: String,
+    /// Its verified domain.
+    pub domain: String,
+    /// Its display name.
+    pub name: String,
+    /// What it is.
+    pub kind: TenantKind,
+}
+
+/// A person who can sign in.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct User {
+    /// The name to sign in with.
+    pub upn: String,
+    /// A made-up password.
+    pub password: String,
+    /// The object id.
+    pub oid: String,
+    /// The GUID of the home tenant.
+    pub tenant: String,
+    /// Whether MFA is registered.
+    pub mfa: bool,
+    /// The code that the MFA page accepts.
+    pub otp: String,
+    /// Whether this user may consent to what is not consented to yet.
+    pub admin: bool,
+}
+
+/// A customer of a partner.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Customer {
+    /// The GUID of the customer's tenant.
+    pub id: String,
+    /// Its verified domain.
+    pub domain: String,
+    /// Its display name.
+    pub name: String,
+    /// The GUID of the partner's tenant.
+    pub partner: String,
+}
+
+/// An app registration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct App {
+    /// `cpv`, `csp`, or `public` for the public client.
+    pub profile: String,
+    /// The application (client) id.
+    pub client_id: String,
+    /// A made-up client secret; the public client has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// The GUID of the home tenant.
+    pub tenant: String,
+    /// Where an authorization reply may go; `http://localhost` stands for any port.
+    pub redirect_uris: Vec<String>,
+    /// Whether it is a public client (no credential).
+    pub public: bool,
+}
+
+/// Writes the ready file so that a reader sees all of it or none.
+pub(crate) fn write(path: &Path, ready: &Ready) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(ready).map_err(io::Error::other)?;
+    text.push('\n');
+    write_file(path, text.as_bytes())
+}
+
+/// Writes a file of mode 0600 beside its final name, then renames it there.
+pub(crate) fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_os_string();
+    name.push(format!(".{}.new", uuid::Uuid::new_v4().simple()));
+    let beside = path.with_file_name(name);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written =
+        options.open(&beside).and_then(|mut file| file.write_all(content)).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        drop(fs::remove_file(&beside));
+    }
+    written
+}

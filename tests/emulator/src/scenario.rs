@@ -1,0 +1,374 @@
+//! How the emulator is told to misbehave.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What holds now; `POST /reset` returns to the default.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Scenario {
+    /// Whether sign-ins ask for MFA and yield it.
+    pub(crate) mfa: bool,
+    /// Refresh tokens are good for one use.
+    pub(crate) strict_refresh: bool,
+    /// In strict mode, a reused refresh token ends the whole sign-in.
+    pub(crate) revoke_family: bool,
+    /// Seconds.
+    pub(crate) access_token_lifetime: i64,
+    /// Seconds that the emulator's clock is ahead.
+    pub(crate) clock_offset: i64,
+    pub(crate) omit_refresh_token: bool,
+    /// Numbers of v2 token replies are strings, as v1's always are.
+    pub(crate) numbers_as_strings: bool,
+    pub(crate) bad_id_token: Option<BadIdToken>,
+    pub(crate) secret_expired: bool,
+    /// How many device-code polls are answered with `slow_down`.
+    pub(crate) slow_down: u32,
+    /// Seconds between device-code polls.
+    pub(crate) device_interval: u32,
+    pub(crate) fail: Vec<Fault>,
+    pub(crate) delay: Vec<Delay>,
+    pub(crate) error_for: Vec<ErrorFor>,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            mfa: true,
+            strict_refresh: false,
+            revoke_family: false,
+            access_token_lifetime: 3599,
+            clock_offset: 0,
+            omit_refresh_token: false,
+            numbers_as_strings: false,
+            bad_id_token: None,
+            secret_expired: false,
+            slow_down: 0,
+            device_interval: 1,
+            fail: Vec::new(),
+            delay: Vec::new(),
+            error_for: Vec::new(),
+        }
+    }
+}
+
+/// What is wrong with the next id tokens.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BadIdToken {
+    Signature,
+    Issuer,
+    Audience,
+    Nonce,
+    Tenant,
+    Expired,
+    AlgNone,
+}
+
+/// Requests to fail.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fault {
+    /// A kind of request (`token`, `keys`, `partner_center`, ...), `any`, or a part of the URL's path that begins with `/`.
+    pub(crate) path: String,
+    #[serde(default = "one")]
+    pub(crate) times: u32,
+    #[serde(default)]
+    pub(crate) status: Option<u16>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Text as it is, or a JSON value.
+    #[serde(default)]
+    pub(crate) body: Option<Value>,
+    /// Close the connection instead of answering.
+    #[serde(default)]
+    pub(crate) abort: Option<Abort>,
+}
+
+/// When the connection is closed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Abort {
+    /// Nothing was done.
+    Before,
+    /// It was done, and the reply is lost.
+    After,
+}
+
+/// Requests to answer late.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Delay {
+    pub(crate) path: String,
+    pub(crate) ms: u64,
+}
+
+/// The token endpoint's answer for one audience.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorFor {
+    /// `graph`, `arm`, ..., an application id or a URI.
+    pub(crate) audience: String,
+    /// Only at this tenant (GUID or domain).
+    #[serde(default)]
+    pub(crate) tenant: Option<String>,
+    pub(crate) error: String,
+    #[serde(default)]
+    pub(crate) error_codes: Vec<u32>,
+    #[serde(default)]
+    pub(crate) suberror: Option<String>,
+    /// Text as it is, or a JSON value that is sent as text.
+    #[serde(default)]
+    pub(crate) claims: Option<Value>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) status: Option<u16>,
+    /// For so many requests; without it until it is taken back.
+    #[serde(default)]
+    pub(crate) times: Option<u32>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// One or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Some1<T> {
+    Many(Vec<T>),
+    One(T),
+}
+
+impl<T> Some1<T> {
+    fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::Many(many) => many,
+            Self::One(one) => vec![one],
+        }
+    }
+}
+
+/// The body of `POST /scenario`: what is left out stays as it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Change {
+    mfa: Option<bool>,
+    strict_refresh: Option<bool>,
+    revoke_family: Option<bool>,
+    access_token_lifetime: Option<i64>,
+    clock_offset: Option<i64>,
+    omit_refresh_token: Option<bool>,
+    numbers_as_strings: Option<bool>,
+    /// Twice an option: `null` takes it back, absence leaves it.
+    #[serde(deserialize_with = "present")]
+    bad_id_token: Option<Option<BadIdToken>>,
+    secret_expired: Option<bool>,
+    slow_down: Option<u32>,
+    device_interval: Option<u32>,
+    #[serde(deserialize_with = "present")]
+    fail: Option<Option<Some1<Fault>>>,
+    delay_ms: Option<u64>,
+    path: Option<String>,
+    #[serde(deserialize_with = "present")]
+    error_for: Option<Option<Some1<ErrorFor>>>,
+    pub(crate) revoke: Option<Revoke>,
+    pub(crate) expire_tokens: Option<bool>,
+    pub(crate) rotate_keys: Option<bool>,
+    pub(crate) consent: Option<Some1<ConsentChange>>,
+}
+
+/// Whose sign-ins to revoke.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Revoke {
+    /// `"all"`.
+    Word(String),
+    Of(RevokeOf),
+}
+
+/// The same by user or tenant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeOf {
+    pub(crate) upn: Option<String>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) all: Option<bool>,
+}
+
+/// A change of consent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConsentChange {
+    /// GUID or domain.
+    pub(crate) tenant: String,
+    /// A resource; all of them without it.
+    pub(crate) resource: Option<String>,
+    /// An app; all sample apps without it.
+    pub(crate) client_id: Option<String>,
+    pub(crate) granted: bool,
+}
+
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+impl Change {
+    /// Consent changes, taken out.
+    pub(crate) fn take_consents(&mut self) -> Vec<ConsentChange> {
+        self.consent.take().map(Some1::into_vec).unwrap_or_default()
+    }
+
+    /// Applies what is about the scenario itself; the rest is the caller's.
+    ///
+    /// # Errors
+    ///
+    /// One sentence about a value that makes no sense; nothing was changed then.
+    pub(crate) fn apply(self, scenario: &mut Scenario) -> Result<(), String> {
+        let mut next = scenario.clone();
+        set(&mut next.mfa, self.mfa);
+        set(&mut next.strict_refresh, self.strict_refresh);
+        set(&mut next.revoke_family, self.revoke_family);
+        set(&mut next.omit_refresh_token, self.omit_refresh_token);
+        set(&mut next.numbers_as_strings, self.numbers_as_strings);
+        set(&mut next.bad_id_token, self.bad_id_token);
+        set(&mut next.secret_expired, self.secret_expired);
+        set(&mut next.slow_down, self.slow_down);
+        set(&mut next.device_interval, self.device_interval);
+        if let Some(seconds) = self.access_token_lifetime {
+            if !(1..=86_400 * 2).contains(&seconds) {
+                return Err(format!("access_token_lifetime must be 1 to 172800 seconds: {seconds}"));
+            }
+            next.access_token_lifetime = seconds;
+        }
+        if let Some(seconds) = self.clock_offset {
+            if seconds.abs() > CENTURY {
+                return Err(format!("clock_offset must be within a hundred years: {seconds}"));
+            }
+            next.clock_offset = seconds;
+        }
+        match self.fail {
+            None => {}
+            Some(None) => next.fail.clear(),
+            Some(Some(faults)) => {
+                let faults = faults.into_vec();
+                if faults.is_empty() {
+                    next.fail.clear();
+                }
+                for fault in &faults {
+                    fault.check()?;
+                }
+                next.fail.extend(faults);
+            }
+        }
+        match self.error_for {
+            None => {}
+            Some(None) => next.error_for.clear(),
+            Some(Some(errors)) => {
+                let errors = errors.into_vec();
+                if errors.is_empty() {
+                    next.error_for.clear();
+                }
+                for error in errors {
+                    if crate::resources::find_by_word(&error.audience).is_none() {
+                        return Err(format!("no such audience: {}", error.audience));
+                    }
+                    next.error_for.retain(|other| other.audience != error.audience || other.tenant != error.tenant);
+                    next.error_for.push(error);
+                }
+            }
+        }
+        match (self.delay_ms, self.path) {
+            (None, Some(_)) => return Err("path belongs to delay_ms, which is missing".to_owned()),
+            (None, None) => {}
+            (Some(ms), _) if ms > 600_000 => return Err(format!("delay_ms must be at most 600000: {ms}")),
+            (Some(0), None) => next.delay.clear(),
+            (Some(ms), path) => {
+                let path = path.unwrap_or_else(|| "any".to_owned());
+                next.delay.retain(|delay| delay.path != path);
+                if ms > 0 {
+                    next.delay.push(Delay { path, ms });
+                }
+            }
+        }
+        if next.fail.len() + next.delay.len() + next.error_for.len() > 1000 {
+            return Err("too many faults, delays and errors at a time".to_owned());
+        }
+        *scenario = next;
+        Ok(())
+    }
+}
+
+const CENTURY: i64 = 100 * 366 * 86_400;
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+impl Fault {
+    fn check(&self) -> Result<(), String> {
+        if let Some(status) = self.status
+            && !(200..=599).contains(&status)
+        {
+            return Err(format!("status must be 200 to 599: {status}"));
+        }
+        for (name, value) in &self.headers {
+            if axum::http::HeaderName::try_from(name.as_str()).is_err()
+                || axum::http::HeaderValue::try_from(value.as_str()).is_err()
+            {
+                return Err(format!("not a header that can be sent: {name}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scenario {
+    /// Takes one failure for this kind of request and path, if any is left.
+    pub(crate) fn take_fault(&mut self, kind: &str, path: &str) -> Option<Fault> {
+        let index = self.fail.iter().position(|fault| fault.times > 0 && applies(&fault.path, kind, path))?;
+        let fault = self.fail.get_mut(index)?;
+        fault.times -= 1;
+        let taken = fault.clone();
+        if fault.times == 0 {
+            self.fail.remove(index);
+        }
+        Some(taken)
+    }
+
+    /// Milliseconds to wait before answering.
+    pub(crate) fn delay_for(&self, kind: &str, path: &str) -> u64 {
+        self.delay.iter().filter(|delay| applies(&delay.path, kind, path)).map(|delay| delay.ms).max().unwrap_or(0)
+    }
+
+    /// Takes the error that stands for an audience at a tenant, whose id and domain are given.
+    pub(crate) fn take_error(&mut self, is_named: impl Fn(&str) -> bool, tenant: &[&str]) -> Option<ErrorFor> {
+        let index = self.error_for.iter().position(|error| {
+            is_named(&error.audience)
+                && error
+                    .tenant
+                    .as_ref()
+                    .is_none_or(|wanted| tenant.iter().any(|name| name.eq_ignore_ascii_case(wanted)))
+        })?;
+        let error = self.error_for.get_mut(index)?;
+        let taken = error.clone();
+        if let Some(times) = &mut error.times {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                self.error_for.remove(index);
+            }
+        }
+        Some(taken)
+    }
+}
+
+fn applies(wanted: &str, kind: &str, path: &str) -> bool {
+    wanted == "any" || wanted == kind || (wanted.starts_with('/') && path.contains(wanted))
+}

@@ -1,0 +1,145 @@
+//! All that changes while the emulator runs, behind one lock that is never held across a wait.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+use crate::{
+    directory::Directory,
+    entra::sign_in::SignIns,
+    grants::Grants,
+    listen::Ports,
+    request_log::RequestLog,
+    scenario::Scenario,
+    signing_keys::{SigningKey, SigningKeys},
+};
+
+/// Where the faces listen, without trailing slashes.
+#[derive(Clone, Debug)]
+pub(crate) struct Urls {
+    pub(crate) authority: String,
+    pub(crate) partner_center: String,
+    pub(crate) graph: String,
+    pub(crate) arm: String,
+    pub(crate) control: String,
+}
+
+impl Urls {
+    pub(crate) fn on(ports: &Ports) -> Self {
+        let url = |place| format!("https://localhost:{}", ports.number(place));
+        Self { authority: url(0), partner_center: url(1), graph: url(2), arm: url(3), control: url(4) }
+    }
+}
+
+/// The whole of it.
+pub(crate) struct World {
+    pub(crate) urls: Urls,
+    keys: RwLock<SigningKeys>,
+    state: Mutex<State>,
+    stop: Notify,
+}
+
+/// What is behind the lock.
+pub(crate) struct State {
+    pub(crate) directory: Directory,
+    pub(crate) scenario: Scenario,
+    pub(crate) grants: Grants,
+    pub(crate) sign_ins: SignIns,
+    pub(crate) log: RequestLog,
+    /// Raised by `expire_tokens`: access tokens of an older one are refused.
+    pub(crate) token_epoch: u64,
+}
+
+impl State {
+    fn new() -> Result<Self, String> {
+        Ok(Self {
+            directory: Directory::samples(),
+            scenario: Scenario::default(),
+            grants: Grants::new()?,
+            sign_ins: SignIns::default(),
+            log: RequestLog::default(),
+            token_epoch: 1,
+        })
+    }
+
+    /// Back to the samples; access tokens issued before are refused after it.
+    pub(crate) fn reset(&mut self) -> Result<(), String> {
+        let epoch = self.token_epoch + 1;
+        *self = Self::new()?;
+        self.token_epoch = epoch;
+        Ok(())
+    }
+
+    /// Unix seconds by the emulator's clock.
+    pub(crate) fn now(&self) -> i64 {
+        let system = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        i64::try_from(system).unwrap_or(0) + self.scenario.clock_offset
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    pub(crate) fn new(urls: Urls, key: SigningKey) -> Result<Self, String> {
+        Ok(Self {
+            urls,
+            keys: RwLock::new(SigningKeys::new(key)),
+            state: Mutex::new(State::new()?),
+            stop: Notify::new(),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn signing_key(&self) -> Arc<SigningKey> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).current()
+    }
+
+    pub(crate) fn with_keys<T>(&self, read: impl FnOnce(&SigningKeys) -> T) -> T {
+        read(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn roll_over(&self, key: SigningKey) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).roll_over(key);
+    }
+
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.notify_one();
+    }
+
+    pub(crate) async fn stop_asked(&self) {
+        self.stop.notified().await;
+        // For the next one who waits.
+        self.stop.notify_one();
+    }
+}
+
+/// `2022-09-08 06:24:42Z`, as Entra writes it.
+pub(crate) fn entra_time(unix: i64) -> String {
+    let (date, time) = parts(unix);
+    format!("{date} {time}Z")
+}
+
+/// `2022-09-08T06:24:42Z`.
+pub(crate) fn rfc3339(unix: i64) -> String {
+    let (date, time) = parts(unix);
+    format!("{date}T{time}Z")
+}
+
+fn parts(unix: i64) -> (String, String) {
+    let at = OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    (
+        format!("{:04}-{:02}-{:02}", at.year(), u8::from(at.month()), at.day()),
+        format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second()),
+    )
+}
