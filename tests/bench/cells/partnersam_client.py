@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ from cells.server import SCOPE, Server, refresh_token, tenant_id
 def environment(server: Server, store: str, key_file: Path) -> dict[str, str]:
     """The configuration; the key file is made where it is missing."""
     if not key_file.exists():
-        key_file.write_bytes(os.urandom(32))
+        key = base64.urlsafe_b64encode(os.urandom(32)).decode("ascii").rstrip("=")
+        key_file.write_text(f"partnersam-key-1:{key}\n", encoding="ascii")
         key_file.chmod(0o600)
     return {
         "PARTNERSAM_EMULATOR": str(server.ready_file),

@@ -107,7 +107,7 @@ impl Server {
                     (&Method::GET, [tenant, ".well-known", "openid-configuration"]) => {
                         json(StatusCode::OK, replies::metadata(&self.origin, tenant, false))
                     }
-                    (&Method::GET, ["v1", "profiles", "organization"]) => partner_profile(),
+                    (&Method::GET, ["v1", "profiles", _]) => partner_profile(),
                     _ => json(StatusCode::NOT_FOUND, invalid_request("no such path")),
                 }
             }
