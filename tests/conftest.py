@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.cli import Cli
+from harness.emulator import Emulator
 from harness.keyring import Keyring
 from harness.oidc_provider import OidcProvider
 from harness.places import MISSING
 
 IN_CI = os.environ.get("CI") == "true"
+
+
+SURROUNDINGS = re.compile(
+    r"(SSL_CERT_|REQUESTS_CA_|CURL_CA_|AZURE_|PARTNERSAM_(?!TEST_)|(https?|all|no|ftp)_proxy$).*", re.IGNORECASE
+)
+"""What the machine's own settings would change in a client under test: other trust, other proxies, other names."""
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if SURROUNDINGS.match(name)]:
+        del os.environ[name]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +50,28 @@ def home(tmp_path: Path) -> Path:
     folder = tmp_path / "home"
     folder.mkdir(mode=0o700)
     return folder
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a test marked soak repeats: what its marker says, or what --rounds says instead."""
+    asked: int | None = request.config.getoption("rounds")
+    marker = request.node.get_closest_marker("soak")
+    assert marker is not None, "a test with rounds is marked soak(rounds)"
+    return asked or int(marker.args[0])
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator of the test's own, fresh from its samples."""
+    with Emulator() as started:
+        yield started
+
+
+@pytest.fixture
+def cli(home: Path, emulator: Emulator) -> Cli:
+    """The command line, pointed at the test's emulator, with nothing configured and nothing stored yet."""
+    return Cli(home, {"PARTNERSAM_EMULATOR": str(emulator.ready_file)})
 
 
 @pytest.fixture
