@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from harness.cli import Cli
 from harness.emulator import Emulator
 from harness.keyring import Keyring
 from harness.oidc_provider import OidcProvider
-from harness.places import MISSING
+from harness.places import MISSING, logs
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -25,9 +26,19 @@ SURROUNDINGS = re.compile(
 """What the machine's own settings would change in a client under test: other trust, other proxies, other names."""
 
 
+TRACE = 5
+"""Rust's trace level, as Python's logging numbers it."""
+
+
 def pytest_configure() -> None:
     for name in [name for name in os.environ if SURROUNDINGS.match(name)]:
         del os.environ[name]
+    # What the package logs in this very process is searched for secrets like everything else that it says.
+    file = logs() / "outputs" / f"python-logging-{os.getpid()}.err"
+    file.parent.mkdir(exist_ok=True)
+    package = logging.getLogger("partnersam")
+    package.addHandler(logging.FileHandler(file, delay=True))
+    package.setLevel(TRACE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
