@@ -1,4 +1,4 @@
-# Each target is one command of the project's own tools; what a stage does is written where it is done (tests/harness/run.py, xtask).
+# Each target is one command of the project; what a stage does is written where it is done (tests/harness/run.py, xtask).
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench soak gen build setup clean
 
@@ -18,9 +18,8 @@ test: ## install what the tests need, build, run every test, end in one verdict
 lint: ## formatting, clippy, ruff, mypy, generated files
 	@$(PYTHON) tests/harness/run.py lint
 
-bench: setup ## measure beside MSAL and a bare client (BENCH=--quick for the short form)
-	@cargo build -q --release -p partnersam-emulator
-	@$(VENV)/bin/python tests/bench/run.py $(BENCH)
+bench: setup ## measure beside MSAL and a bare client (BENCH=--full for the long form)
+	@$(PYTHON) tests/bench/run.py $(BENCH)
 
 soak: ## the process tests of `make test`, ten times as long (ROUNDS=5000)
 	@$(PYTHON) tests/harness/run.py soak --rounds $(or $(ROUNDS),5000)
@@ -38,4 +37,4 @@ setup: ## install what the tests need (nothing happens when it is there)
 
 clean: ## remove everything that was built or installed in this folder
 	cargo clean
-	rm -rf $(VENV) dist tests/peers/oidc-provider/node_modules
+	rm -rf $(VENV) .venv-bench dist tests/peers/oidc-provider/node_modules

@@ -1,8 +1,15 @@
-"""A Secret Service of our own: a private session bus and a gnome-keyring daemon, unlocked with a throw-away password."""
+"""A Secret Service of our own: a private session bus and a gnome-keyring daemon, unlocked with a throw-away password.
+
+`python -m harness.keyring COMMAND ...` runs a command beside one, for tests that are not written in Python: they find it by
+DBUS_SESSION_BUS_ADDRESS, as any program does, and know by PARTNERSAM_TEST_KEYRING=1 that it is one to play with.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -113,3 +120,14 @@ class Keyring:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="psam-keyring-") as folder, Keyring(Path(folder)) as keyring:
+        # The command keeps its own HOME; the daemon's is the temporary one.
+        env = {**os.environ, **keyring.env, "HOME": os.environ["HOME"], "PARTNERSAM_TEST_KEYRING": "1"}
+        return subprocess.run(sys.argv[1:], env=env, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

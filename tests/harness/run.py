@@ -24,10 +24,12 @@ from harness.stage import Outcome, Stage  # noqa: E402
 
 PYTHON = ".venv-test/bin/python"
 PYTEST = f"{PYTHON} -m pytest -c tests/pyproject.toml"
+BESIDE_A_KEYRING = f"{PYTHON} -m harness.keyring"
 NEXTEST = (
     "cargo nextest run --workspace --no-fail-fast --show-progress none --status-level slow --final-status-level skip"
 )
 CARGO_TEST = "cargo test --workspace --no-fail-fast --lib --bins --tests"
+HAS_NEXTEST = shutil.which("cargo-nextest") is not None
 WHEELS = "target/test-wheels"
 
 SETUP = Stage(
@@ -45,8 +47,10 @@ BUILD = Stage(
 )
 RUST = Stage(
     "rust",
-    "unit and integration tests of every crate",
-    *(((NEXTEST,), counts.nextest) if shutil.which("cargo-nextest") else ((CARGO_TEST,), counts.cargo_test)),
+    "unit and integration tests of every crate, beside a keyring of their own",
+    (f"{BESIDE_A_KEYRING} {NEXTEST if HAS_NEXTEST else CARGO_TEST}",),
+    counts.nextest if HAS_NEXTEST else counts.cargo_test,
+    env={"PYTHONPATH": "tests"},
     minutes=30,
 )
 
@@ -137,6 +141,7 @@ LINT = (
         "generated",
         "generated files are what the sources make",
         ("cargo run -q -p xtask -- gen --check",),
+        needs=("include/partnersam.h",),
         is_check=True,
     ),
 )

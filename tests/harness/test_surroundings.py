@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import os
 import select
+import shlex
 import signal
 import ssl
 import subprocess
@@ -50,6 +51,21 @@ def test_a_bus_without_its_daemon_answers_with_an_error(home: Path) -> None:
     with Keyring(home) as keyring:
         keyring.stop_daemon()
         assert ask(keyring)[0] != 0
+
+
+@pytest.mark.needs("gnome-keyring", "dbus-daemon")
+def test_a_command_runs_beside_a_keyring_and_keeps_its_home() -> None:
+    script = f"{shlex.join(SEARCH)} && echo && echo $HOME $PARTNERSAM_TEST_KEYRING; exit 7"
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.keyring", "sh", "-c", script],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 7
+    assert done.stdout.split() == ["/org/freedesktop/secrets/collection/login", os.environ["HOME"], "1"]
 
 
 @pytest.fixture
