@@ -1,1 +1,281 @@
-//! Partner Center's errors.
+//! What Partner Center's refusals mean, and who must act: one table, by the service's own code
+//! (<https://learn.microsoft.com/partner-center/developer/error-codes>).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind};
+use crate::protocol::{aadsts, json_body, outside_text};
+
+const LARGEST_BODY: usize = 256 << 10;
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The service's code.
+    pub number: u32,
+    /// The kind of error it is shown as.
+    pub kind: ErrorKind,
+    /// What it means, in plain words.
+    pub words: &'static str,
+    /// What to do, and what to run.
+    pub remedy: &'static str,
+}
+
+/// The row of that code; none where the table does not know it.
+pub fn lookup(number: u32) -> Option<&'static Code> {
+    TABLE.iter().find(|code| code.number == number)
+}
+
+/// Reads a refusal: HTTP status, the wait that its headers ask for, and its body.
+///
+/// 408, 429 and 5xx are passing, whatever the body says. Else the code decides where it is known, and the status where it is not.
+pub fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
+    let said = Said::of(body);
+    let passing = match status {
+        408 => Some(ErrorKind::Timeout),
+        429 => Some(ErrorKind::RateLimited),
+        500.. => Some(ErrorKind::ServerUnavailable),
+        _ => None,
+    };
+    let (kind, words, remedy) = match (passing, said.number().and_then(lookup), said.nested()) {
+        (Some(kind), ..) => (kind, kind.sentence(), None),
+        (None, _, Some(entra)) => (entra.kind, entra.words, Some(entra.remedy)),
+        (None, Some(code), None) => (code.kind, code.words, Some(code.remedy)),
+        (None, None, None) => {
+            let kind = by_status(status);
+            (kind, kind.sentence(), None)
+        }
+    };
+    let message = match said.text() {
+        Some(text) => format!("{words}: {text}"),
+        None => format!("{words}: http status {status}"),
+    };
+    let mut error = Error::new(kind, "partner-center", message).with_http_status(status);
+    if let Some(code) = said.code() {
+        error = error.with_service_code(code);
+    }
+    if let Some(remedy) = remedy {
+        error = error.with_hint(remedy);
+    }
+    // Behind a gateway the wait stands in the text only: "Rate limit is exceeded. Try again in 52 seconds."
+    match retry_after.or_else(|| said.wait().filter(|_| status == 429)) {
+        Some(wait) => error.with_retry_after(wait),
+        None => error,
+    }
+}
+
+fn by_status(status: u16) -> ErrorKind {
+    match status {
+        300..400 => ErrorKind::RedirectRefused,
+        403 => ErrorKind::PartnerCenterForbidden,
+        404 => ErrorKind::PartnerCenterNotFound,
+        ..300 => ErrorKind::ResponseMalformed,
+        _ => ErrorKind::PartnerCenterRefused,
+    }
+}
+
+macro_rules! table {
+    ($($number:literal $kind:ident $words:literal $remedy:literal;)+) => {
+        const TABLE: &[Code] =
+            &[$(Code { number: $number, kind: ErrorKind::$kind, words: $words, remedy: $remedy }),+];
+    };
+}
+
+table! {
+    400 PartnerCenterForbidden
+        "Partner Center denies access"
+        "check the account's Partner Center roles and GDAP groups";
+    10001 PartnerCenterMfaRequired
+        "Partner Center refuses the token because its sign-in had no MFA"
+        "register MFA for the account, then run `partnersam consent PARTNER` again";
+    20002 PartnerCenterForbidden
+        "the partner has no relationship to that customer"
+        "check the customer's id, and that the relationship is accepted and not expired";
+    60003 PartnerCenterNotFound
+        "Partner Center knows no such customer, or there is no relationship to it"
+        "check the customer's id and the relationship";
+    90000 PartnerCenterForbidden
+        "Entra refused what Partner Center asked for"
+        "read the service's text";
+    800_001 PartnerCenterRefused
+        "the call lacks the partner's token"
+        "call with a token for the audience partner-center";
+    900_308 PartnerCenterForbidden
+        "the account lacks the role or the GDAP relationship for this call"
+        "check the account's Partner Center roles and GDAP groups";
+    900_309 ConditionalAccessBlocked
+        "a Conditional Access policy blocks the account"
+        "look the correlation id up in the sign-in log and adjust the policy or the place it runs from";
+    900_316 PartnerCenterRefused
+        "a partner's token does not work for a call about licences"
+        "call with a token of the customer's tenant: `partnersam token PARTNER --for partner-center --customer CUSTOMER`";
+    900_329 PartnerCenterRefused
+        "the call does not take an app's own token"
+        "call with a token of the partner's grant: `partnersam token PARTNER --for partner-center`";
+    900_420 PartnerCenterRefused
+        "the token is for another service; tokens for the retired Azure AD Graph are refused"
+        "call with a token for the audience partner-center: `partnersam token PARTNER --for partner-center`";
+    900_421 PartnerCenterMfaRequired
+        "Partner Center refuses the token because its sign-in had no MFA"
+        "register MFA for the account, then run `partnersam consent PARTNER` again";
+}
+
+/// What a refusal says, in any of the shapes it comes in.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    code: Value,
+    description: Value,
+    message: Value,
+}
+
+impl Said {
+    fn of(body: &[u8]) -> Self {
+        json_body::parse(body, LARGEST_BODY).unwrap_or_default()
+    }
+
+    fn code(&self) -> Option<String> {
+        let code = match &self.code {
+            Value::String(text) => outside_text::name(text),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        (!code.is_empty()).then_some(code)
+    }
+
+    fn number(&self) -> Option<u32> {
+        self.code()?.parse().ok()
+    }
+
+    fn raw_text(&self) -> &str {
+        [&self.description, &self.message]
+            .into_iter()
+            .filter_map(Value::as_str)
+            .find(|text| !text.trim().is_empty())
+            .unwrap_or_default()
+    }
+
+    fn text(&self) -> Option<String> {
+        let text = outside_text::sentence(self.raw_text());
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Behind 90000 stands what Entra said.
+    fn nested(&self) -> Option<&'static aadsts::Code> {
+        match self.number() {
+            Some(90_000) => aadsts::first_known(&aadsts::numbers_in(self.raw_text())),
+            _ => None,
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        let (_, rest) = self.raw_text().split_once("Try again in ")?;
+        let (seconds, _) = rest.split_once(" second")?;
+        seconds.parse().ok().map(Duration::from_secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(status: u16, body: &Value) -> Error {
+        refusal(status, None, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn codes_say_who_must_act() {
+        for (code, status, kind) in [
+            ("900421", 401, ErrorKind::PartnerCenterMfaRequired),
+            ("10001", 401, ErrorKind::PartnerCenterMfaRequired),
+            ("900420", 401, ErrorKind::PartnerCenterRefused),
+            ("900308", 403, ErrorKind::PartnerCenterForbidden),
+            ("20002", 403, ErrorKind::PartnerCenterForbidden),
+            ("900309", 403, ErrorKind::ConditionalAccessBlocked),
+            ("900329", 403, ErrorKind::PartnerCenterRefused),
+            ("60003", 404, ErrorKind::PartnerCenterNotFound),
+            ("400", 401, ErrorKind::PartnerCenterForbidden),
+            ("4711", 401, ErrorKind::PartnerCenterRefused),
+            ("4711", 403, ErrorKind::PartnerCenterForbidden),
+            ("4711", 404, ErrorKind::PartnerCenterNotFound),
+            ("4711", 400, ErrorKind::PartnerCenterRefused),
+        ] {
+            for code_value in [json!(code), json!(code.parse::<u32>().unwrap_or_default())] {
+                let error = read(
+                    status,
+                    &json!({"code": code_value, "description": "What happened.", "data": [], "source": "x"}),
+                );
+                assert_eq!((error.kind(), error.service_code(), error.http_status()), (kind, Some(code), Some(status)));
+                assert!(error.message().ends_with(": What happened."), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_entra_said_stands_behind_90000() {
+        let description = "Entra refused: AADSTS65001: The user or administrator has not consented.";
+        let error = read(403, &json!({"code": "90000", "description": description}));
+        assert_eq!((error.kind(), error.service_code()), (ErrorKind::AudienceNotConsented, Some("90000")));
+        let silent = read(403, &json!({"code": "90000", "description": "no number"}));
+        assert_eq!(silent.kind(), ErrorKind::PartnerCenterForbidden);
+    }
+
+    #[test]
+    fn what_passes_is_told_as_passing_whatever_the_body_says() {
+        let mfa = json!({"code": "900421", "description": "x"});
+        for (status, kind) in [
+            (408, ErrorKind::Timeout),
+            (429, ErrorKind::RateLimited),
+            (500, ErrorKind::ServerUnavailable),
+            (503, ErrorKind::ServerUnavailable),
+        ] {
+            assert_eq!(read(status, &mfa).kind(), kind);
+        }
+        assert_eq!(refusal(301, None, b"").kind(), ErrorKind::RedirectRefused);
+    }
+
+    #[test]
+    fn the_wait_is_found_in_header_or_text() {
+        let body = json!({"statusCode": 429, "message": "Rate limit is exceeded. Try again in 52 seconds."});
+        assert_eq!(read(429, &body).retry_after(), Some(Duration::from_secs(52)));
+        let from_header = refusal(429, Some(Duration::from_secs(9)), body.to_string().as_bytes());
+        assert_eq!(from_header.retry_after(), Some(Duration::from_secs(9)));
+        assert_eq!(read(403, &body).retry_after(), None);
+        assert_eq!(read(429, &json!({"message": "Try again in a while."})).retry_after(), None);
+    }
+
+    #[test]
+    fn a_body_of_another_shape_is_no_trouble() {
+        for body in ["", "<html>canary</html>", "[]", "null", "{\"code\":{},\"description\":[]}"] {
+            let error = refusal(401, None, body.as_bytes());
+            assert_eq!((error.kind(), error.service_code()), (ErrorKind::PartnerCenterRefused, None));
+            assert!(error.message().ends_with(": http status 401"));
+        }
+        let marked = format!("\u{feff}{}", json!({"code": "900421"}));
+        assert_eq!(refusal(401, None, marked.as_bytes()).kind(), ErrorKind::PartnerCenterMfaRequired);
+    }
+
+    #[test]
+    fn rows_are_unique_and_written_like_all_texts_here() {
+        for (at, code) in TABLE.iter().enumerate() {
+            assert_eq!(TABLE.iter().position(|other| other.number == code.number), Some(at));
+            assert!(!code.words.ends_with('.') && !code.remedy.ends_with('.'));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_answered(status in any::<u16>(), body in proptest::collection::vec(any::<u8>(), 0..256), text in ".*") {
+            prop_assert!(!refusal(status, None, &body).message().is_empty());
+            let error = read(status, &json!({"code": text, "description": text}));
+            let is_plain = !error.message().contains(char::is_control);
+            prop_assert!(is_plain);
+        }
+    }
+}
