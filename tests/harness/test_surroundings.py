@@ -18,6 +18,7 @@ import pytest
 
 from harness.browser import Browser
 from harness.certificates import ServerCertificate, for_loopback
+from harness.cli import Cli
 from harness.keyring import Keyring
 from harness.places import TESTS
 from harness.process import NotReady, Process
@@ -111,6 +112,21 @@ def test_a_program_that_ends_early_is_told_with_its_last_words(tmp_path: Path) -
     process = Process("early", ["/bin/sh", "-c", "echo why >&2; exit 4"], env=env, keep="servers")
     with process, pytest.raises(NotReady, match="early ended with 4: why"):
         process.wait_for(tmp_path / "never")
+
+
+def test_a_command_line_sees_nothing_of_the_callers_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "test-value")
+    cli = Cli(home, {"PARTNERSAM_STORE": "memory:"}, program=("/usr/bin/env",))
+    seen = dict(line.split("=", 1) for line in cli.with_env(MORE=home)().expect(0).stdout.splitlines())
+    assert set(seen) == {"HOME", "PATH", "LANG", "NO_COLOR", "PARTNERSAM_LOG", "PARTNERSAM_STORE", "MORE"}
+    assert seen["PARTNERSAM_LOG"] == "trace"
+
+
+def test_a_command_line_gets_its_input_and_gives_its_answer(home: Path) -> None:
+    answer = Cli(home, program=("/bin/sh", "-c", "cat; echo sorry >&2; exit 4"))(stdin='{"a": 1}').expect(4)
+    assert (answer.json, answer.stderr) == ({"a": 1}, "sorry\n")
+    with pytest.raises(AssertionError, match="exit code 4 and not 0"):
+        answer.expect(0)
 
 
 def test_a_program_ends_when_the_test_is_killed(tmp_path: Path) -> None:
