@@ -283,7 +283,7 @@ table! {
     700_005 AuthorizationResponseInvalid
         "the code or the grant was issued for another tenant"
         "run `partnersam consent PARTNER`";
-    700_007 RequestRefused
+    700_007 AppMisconfigured
         "the assertion or the grant was issued for another app"
         "check that the client id is the one that the grant was made with";
     700_009 AppMisconfigured

@@ -16,7 +16,7 @@
 //!
 //! One grant is lost by burying it wrongly, and nothing by keeping it: so a refusal that is not understood keeps it.
 //!
-//! AADSTS numbers choose what is shown. They decide in two places only: the three numbers above, for Entra does not always send a suberror; and
+//! AADSTS numbers choose what is shown. They decide in two places only, and only where `error_codes` lists them, not where a text mentions them: the three numbers above, for Entra does not always send a suberror; and
 //! `unauthorized_client` with a number that says that the app is missing in *that* tenant (700016, 7000229) does not stop the app elsewhere: one
 //! customer without consent must not end the work for all others.
 
@@ -83,7 +83,8 @@ pub fn classify(status: u16, reply: Option<&ErrorReply>, retry_after: Option<Dur
     let error = reply.map(|reply| reply.error.as_str()).unwrap_or_default();
     let suberror = reply.and_then(|reply| reply.suberror.as_deref());
     let codes = reply.map(|reply| reply.codes.as_slice()).unwrap_or_default();
-    let has = |numbers: &[u32]| codes.iter().any(|code| numbers.contains(code));
+    let listed = reply.is_some_and(|reply| !reply.codes_from_text);
+    let has = |numbers: &[u32]| listed && codes.iter().any(|code| numbers.contains(code));
 
     let (grant, scope, retry, kind) = match (status, error, suberror) {
         (408, ..) => (Keep, GoOn, true, Shown::Just(Timeout)),
@@ -98,12 +99,8 @@ pub fn classify(status: u16, reply: Option<&ErrorReply>, retry_after: Option<Dur
         (_, "unauthorized_client", _) if has(&[700_016, 7_000_229]) => (Keep, GoOn, false, Shown::ByCode(AppNotFound)),
         (_, "invalid_client", _) => (Keep, StopApp, false, Shown::ByCode(AppCredentialInvalid)),
         (_, "unauthorized_client", _) => (Keep, StopApp, false, Shown::ByCode(AppMisconfigured)),
-        (400 | 401, "invalid_grant", Some("bad_token")) => {
-            (Bury, StopGrant, false, Shown::ByIdentityCode(GrantRevoked))
-        }
-        (400 | 401, "invalid_grant", Some("token_expired")) => {
-            (Bury, StopGrant, false, Shown::ByIdentityCode(GrantExpired))
-        }
+        (400 | 401, "invalid_grant", Some("bad_token")) => (Bury, StopGrant, false, Shown::Ended(GrantRevoked)),
+        (400 | 401, "invalid_grant", Some("token_expired")) => (Bury, StopGrant, false, Shown::Ended(GrantExpired)),
         (400 | 401, "invalid_grant", None) if has(&[50_173]) => (Bury, StopGrant, false, Shown::Just(GrantRevoked)),
         (400 | 401, "invalid_grant", None) if has(&[700_082, 70_008]) => {
             (Bury, StopGrant, false, Shown::Just(GrantExpired))
@@ -122,7 +119,7 @@ pub fn classify(status: u16, reply: Option<&ErrorReply>, retry_after: Option<Dur
     }
 }
 
-/// The error that a refusal is shown as where nothing hangs on it: a consent reply, the metadata.
+/// The error that a refusal is shown as where no grant hangs on it, such as the reply to a consent link.
 pub fn refusal(operation: &'static str, reply: &ErrorReply) -> Error {
     describe(operation, 0, Some(reply), None, Shown::ByCode(kind_of(&reply.error, reply.suberror.as_deref())))
 }
@@ -134,9 +131,9 @@ enum Shown {
     Just(ErrorKind),
     /// By the first known AADSTS number, else as the row says.
     ByCode(ErrorKind),
-    /// The same, as long as the number asks for a person: what is over for good must not be shown as passing.
-    ByIdentityCode(ErrorKind),
-    /// The same, as long as the number is about something that passes.
+    /// As a grant that has ended: revoked or expired by the number, else as the row says, and never as something that passes.
+    Ended(ErrorKind),
+    /// By the number as long as it is about something that passes, else as the row says.
     Transient(ErrorKind),
 }
 
@@ -177,17 +174,17 @@ fn describe(
     const AFTER_A_LOOP: Duration = Duration::from_secs(300);
 
     let code = reply.and_then(|reply| aadsts::first_known(&reply.codes));
-    let transient = |kind: ErrorKind| kind.category() == Category::Transport;
     let for_a_person = |kind: ErrorKind| kind.category() == Category::Identity && kind.retry() == Retry::UserAction;
     let (kind, code) = match (shown, code) {
         (Shown::ByCode(_), Some(code)) => (code.kind, Some(code)),
-        (Shown::ByIdentityCode(_), Some(code)) if for_a_person(code.kind) => (code.kind, Some(code)),
-        (Shown::Transient(_), Some(code)) if transient(code.kind) => (code.kind, Some(code)),
+        (Shown::Ended(_), Some(code)) if matches!(code.kind, ErrorKind::GrantExpired | ErrorKind::GrantRevoked) => {
+            (code.kind, Some(code))
+        }
+        (Shown::Ended(kind), Some(code)) if for_a_person(code.kind) => (kind, Some(code)),
+        (Shown::Transient(_), Some(code)) if code.kind.category() == Category::Transport => (code.kind, Some(code)),
         // A row that is sure of its kind still tells it in the number's words where they agree.
         (Shown::Just(kind), Some(code)) if code.kind == kind => (kind, Some(code)),
-        (Shown::Just(kind) | Shown::ByCode(kind) | Shown::ByIdentityCode(kind) | Shown::Transient(kind), _) => {
-            (kind, None)
-        }
+        (Shown::Just(kind) | Shown::ByCode(kind) | Shown::Ended(kind) | Shown::Transient(kind), _) => (kind, None),
     };
 
     let words = code.map_or_else(|| kind.sentence(), |code| code.words);
@@ -299,8 +296,16 @@ mod tests {
                 assert!(!verdict.negative_cache);
             }
         }
-        // What is over for good is never shown as passing.
-        assert_eq!(judge(400, "invalid_grant", Some("bad_token"), &[90033]).error.kind(), GrantRevoked);
+        // What is over for good is never shown as passing, nor as anything but ended.
+        for number in [90033, 70000, 50057, 50076] {
+            assert_eq!(
+                judge(400, "invalid_grant", Some("bad_token"), &[number]).error.kind(),
+                GrantRevoked,
+                "{number}"
+            );
+        }
+        let disabled = judge(400, "invalid_grant", Some("bad_token"), &[50057]).error;
+        assert!(disabled.message().starts_with("the account is disabled"), "{disabled}");
     }
 
     #[test]
@@ -326,6 +331,10 @@ mod tests {
                 assert!(verdict.negative_cache);
             }
         }
+        // A text that mentions a number is not the list of numbers.
+        let body = json!({"error": "invalid_grant", "error_description": "AADSTS50173: What happened."}).to_string();
+        let verdict = classify(400, ErrorReply::parse(body.as_bytes()).as_ref(), None);
+        assert_eq!(meaning(&verdict), (Keep, GoOn, false, GrantRevoked));
         // A policy on one audience ends nothing else, though its number is that of an ended grant.
         assert_eq!(judge(400, "interaction_required", Some("token_expired"), &[70043]).grant, Keep);
         assert_eq!(judge(403, "invalid_grant", Some("bad_token"), &[]).grant, Keep);
@@ -377,6 +386,7 @@ mod tests {
             ("unsupported_grant_type", &[], RequestRefused),
             ("never_heard_of", &[], RequestRefused),
             ("invalid_tenant", &[], TenantNotFound),
+            ("invalid_tenant", &[90002], TenantNotFound),
         ] {
             let verdict = judge(400, error, None, codes);
             assert_eq!(meaning(&verdict), (Keep, GoOn, false, kind), "{error} {codes:?}");
@@ -527,7 +537,7 @@ mod tests {
                 prop_assert_eq!(&reply.error, "invalid_grant");
                 prop_assert!(matches!(status, 400 | 401));
                 prop_assert_eq!((verdict.scope, verdict.retry, verdict.negative_cache), (StopGrant, false, false));
-                prop_assert_eq!(verdict.error.kind().retry(), Retry::UserAction);
+                prop_assert!(matches!(verdict.error.kind(), GrantExpired | GrantRevoked));
             }
             prop_assert!(!(verdict.retry && verdict.negative_cache));
         }

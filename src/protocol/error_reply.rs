@@ -21,6 +21,8 @@ pub struct ErrorReply {
     pub description: String,
     /// All AADSTS numbers, the most specific first.
     pub codes: Vec<u32>,
+    /// Whether the numbers were read out of the description because none were listed. Good for showing, not for deciding.
+    pub codes_from_text: bool,
     /// Finer class of the error, for example `token_expired`.
     pub suberror: Option<String>,
     /// Id of the request at Entra.
@@ -70,9 +72,11 @@ impl ErrorReply {
     /// A refusal that came as parameters of a redirect (RFC 6749 section 4.1.2.1); its numbers are read out of the description.
     pub fn of(error: &str, description: &str) -> Self {
         let description: String = description.chars().take(LONGEST_DESCRIPTION).collect();
+        let codes = aadsts::numbers_in(&description);
         Self {
             error: outside_text::name(error),
-            codes: aadsts::numbers_in(&description),
+            codes_from_text: !codes.is_empty(),
+            codes,
             description,
             ..Self::default()
         }
@@ -99,6 +103,7 @@ impl ErrorReply {
     fn with_codes(mut self, codes: Vec<u32>) -> Self {
         if !codes.is_empty() {
             self.codes = codes;
+            self.codes_from_text = false;
         }
         self
     }
@@ -178,6 +183,9 @@ mod tests {
     fn numbers_are_found_where_they_are() {
         let described = json!({"error": "x", "error_description": "AADSTS50076: a AADSTS700082: b"});
         assert_eq!(parse(&described).unwrap().codes, [50076, 700_082]);
+        assert!(parse(&described).unwrap().codes_from_text);
+        let listed = json!({"error": "x", "error_description": "AADSTS50076: a", "error_codes": [50076]});
+        assert!(!parse(&listed).unwrap().codes_from_text);
         for (given, codes) in [
             (json!(["70043"]), vec![70043]),
             (json!(70043), vec![70043]),

@@ -1,14 +1,11 @@
 //! The OpenID Connect discovery document: where an authority's endpoints are, who it says it is, and which tenant a domain belongs to.
 //!
-//! What it says is believed within the configured authority only: an endpoint elsewhere is refused, for a secret would follow it.
-
-use std::time::Duration;
+//! A tenant that Entra does not know is a refusal (`invalid_tenant`, AADSTS90002), which [`classify`](super::classify) tells as `TenantNotFound`.
+//! What the document says is believed within the configured authority only: an endpoint elsewhere is refused, for a secret would follow it.
 
 use serde::Deserialize;
 use url::Url;
 
-use super::classify;
-use super::error_reply::ErrorReply;
 use super::json_body;
 use super::jwks::TENANT_PLACE;
 use super::outside_text;
@@ -76,14 +73,6 @@ impl Metadata {
             token_endpoint_auth_methods: raw.token_endpoint_auth_methods_supported.unwrap_or_default(),
             issuer: raw.issuer,
         })
-    }
-
-    /// What a status other than 200 for the document means.
-    ///
-    /// Errors: `TenantNotFound` where Entra knows no such tenant, else what [`classify`](super::classify) says.
-    pub fn refusal(status: u16, body: &[u8], retry_after: Option<Duration>) -> Error {
-        let reply = ErrorReply::parse(body);
-        classify::classify(status, reply.as_ref(), retry_after).error.in_operation("discovery")
     }
 
     /// The tenant that the document is about, read out of its issuer.
@@ -180,7 +169,7 @@ struct Raw {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -374,25 +363,6 @@ mod tests {
                 "{issuer}"
             );
         }
-    }
-
-    #[test]
-    fn an_unknown_tenant_is_told_as_that() {
-        let body = json!({
-            "error": "invalid_tenant", "error_description": "AADSTS90002: Tenant 'nobody.example' not found. Check to make sure.\r\nTrace ID: t",
-            "error_codes": [90002], "trace_id": "t", "error_uri": "https://login.microsoftonline.com/error?code=90002"
-        });
-        let error = Metadata::refusal(400, body.to_string().as_bytes(), None);
-        assert_eq!(
-            (error.kind(), error.operation(), error.http_status()),
-            (ErrorKind::TenantNotFound, "discovery", Some(400))
-        );
-        let described = br#"{"error":"invalid_request","error_description":"AADSTS90002: Tenant 'x' not found."}"#;
-        assert_eq!(Metadata::refusal(400, described, None).kind(), ErrorKind::TenantNotFound);
-        assert_eq!(Metadata::refusal(400, br#"{"error":"invalid_tenant"}"#, None).kind(), ErrorKind::TenantNotFound);
-        let busy = Metadata::refusal(503, b"", Some(Duration::from_secs(3)));
-        assert_eq!((busy.kind(), busy.retry_after()), (ErrorKind::ServerUnavailable, Some(Duration::from_secs(3))));
-        assert_eq!(Metadata::refusal(302, b"", None).kind(), ErrorKind::RedirectRefused);
     }
 
     proptest! {

@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
