@@ -145,6 +145,7 @@ fn same_resource(known: &str, given: &str) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

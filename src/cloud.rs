@@ -255,6 +255,7 @@ fn loopback(key: &'static str, text: &str) -> Result<Url> {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

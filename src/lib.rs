@@ -1,19 +1,26 @@
 //! One consent with MFA, access tokens ever after, no password anywhere: Microsoft's Secure Application Model for
 //! Cloud Solution Provider partners and the vendors who build for them.
 //!
-//! ARCHITECTURE.md has the map.
+//! [`App`] joins the parts; [`blocking::App`] is the same without `async`. ARCHITECTURE.md has the map.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod audience;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod clock;
 pub mod cloud;
 pub mod error;
+pub mod fork;
 pub mod ids;
 pub mod partner_center;
 pub mod protocol;
 pub mod secret;
 pub mod store;
+pub mod transport;
 
+pub use app::App;
+pub use app::config::Config;
 pub use audience::Audience;
 pub use cloud::{Authority, Cloud};
 pub use error::{Error, ErrorKind, Result};

@@ -16,6 +16,7 @@ pub mod jwks;
 pub mod jwt;
 pub mod metadata;
 pub mod mfa;
+pub mod oauth;
 pub(crate) mod outside_text;
 pub mod redirect;
 pub mod token_reply;

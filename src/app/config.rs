@@ -1,0 +1,533 @@
+//! What an app is configured with: a TOML file, the environment, or both.
+//!
+//! `PARTNERSAM_*` variables come first, then the file, then the `AZURE_*` names. Nothing is read from the working directory. A value that does not
+//! fit is refused by its key's name and by what was expected; the value itself is never shown, for it might be a secret in the wrong place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use etcetera::BaseStrategy;
+use fs_err as fs;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::credential::{CredentialSource, SecretSource};
+use crate::audience::Audience;
+use crate::cloud::{Authority, Cloud};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{ClientId, TenantRef};
+use crate::secret::{ClientSecret, Passphrase};
+use crate::store::key::{AskPassphrase, KeySource, credentials_directory};
+
+/// Everything that [`App::open`](super::App::open) needs to know. Made by [`Config::from_env`], [`Config::from_file`] or [`Config::from_json`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The app's client id.
+    pub client_id: ClientId,
+    /// The tenant that the app is registered in; for `csp` also the partner.
+    pub home_tenant: Option<TenantRef>,
+    /// Whose partners the app serves.
+    pub profile: Profile,
+    /// Where tokens come from.
+    pub authority: Authority,
+    /// How the app proves itself.
+    pub credential: CredentialSource,
+    /// Where grants live: `sqlite:PATH` or `memory:`.
+    pub store: String,
+    /// Where the store's key lives.
+    pub key: KeySource,
+    /// Where the passphrase is read from when the key is made of one.
+    pub passphrase_file: Option<PathBuf>,
+    /// Why tokens are asked for, where a call does not say.
+    pub purpose: String,
+    /// Scopes to ask consent for, by audience, instead of the built-in ones.
+    pub consent_scopes: BTreeMap<Audience, Vec<String>>,
+    /// Redirect address of consents that another machine or a web page completes.
+    pub redirect_uri: Option<Url>,
+    /// A certificate to trust instead of the system's: the emulator's, or a test server's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Whose partners an app serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// A Control Panel Vendor: partners of all kinds consent to the vendor's app.
+    #[default]
+    Cpv,
+    /// A partner's own app, for its own tenant.
+    Csp,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpv => "cpv",
+            Self::Csp => "csp",
+        })
+    }
+}
+
+impl FromStr for Profile {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "cpv" => Ok(Self::Cpv),
+            "csp" => Ok(Self::Csp),
+            _ => Err(Error::new(ErrorKind::InvalidArgument, "parse", "not a profile").with_hint("use cpv or csp")),
+        }
+    }
+}
+
+/// Where the environment's values come from; a test brings its own.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The environment of this process. Empty values count as absent.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where the configuration file is looked for when none is named: `partnersam/config.toml` in the user's configuration folder.
+pub fn default_config_path() -> Option<PathBuf> {
+    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("partnersam").join("config.toml"))
+}
+
+/// Where grants are kept when no store is named: `partnersam/grants.db` in the user's data folder.
+pub fn default_store_path() -> Option<PathBuf> {
+    etcetera::choose_base_strategy().ok().map(|base| base.data_dir().join("partnersam").join("grants.db"))
+}
+
+/// The keys that a configuration file may have, in the order `init` writes them.
+pub const KEYS: &[&str] = &[
+    "client_id",
+    "tenant",
+    "cloud",
+    "profile",
+    "client_secret_file",
+    "client_secret_env",
+    "public_client",
+    "store",
+    "key",
+    "passphrase_file",
+    "purpose",
+    "redirect_uri",
+    "scopes",
+    "authority",
+];
+
+impl Config {
+    /// Reads the file that `PARTNERSAM_CONFIG` names, else the user's own where there is one, then the environment.
+    pub fn from_env() -> Result<Self> {
+        Self::from_environment(&process_environment)
+    }
+
+    /// [`Config::from_env`] with the environment as an argument.
+    pub fn from_environment(environment: Environment<'_>) -> Result<Self> {
+        match environment("PARTNERSAM_CONFIG") {
+            Some(path) => Self::from_file_and(Path::new(&path), environment),
+            None => match default_config_path().filter(|path| path.is_file()) {
+                Some(path) => Self::from_file_and(&path, environment),
+                None => Self::build(&Document::default(), environment),
+            },
+        }
+    }
+
+    /// Reads `path`, then the environment.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        Self::from_file_and(path, &process_environment)
+    }
+
+    fn from_file_and(path: &Path, environment: Environment<'_>) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Error::new(ErrorKind::ConfigMissing, "open", "the configuration file cannot be read")
+                .with_context("file", path.display())
+                .with_cause(error.kind())
+        })?;
+        // The parser's own report quotes the line, and the line may hold a secret: only the place is passed on.
+        let values: Map<String, Value> = toml::from_str(&text).map_err(|error| {
+            let line = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| before.matches('\n').count() + 1);
+            Error::new(
+                ErrorKind::ConfigInvalid,
+                "open",
+                format!("the configuration file is not valid TOML at line {line}"),
+            )
+            .with_context("file", path.display())
+        })?;
+        let document = Document { values, folder: path.parent().map(Path::to_path_buf) };
+        Self::build(&document, environment).map_err(|error| error.with_context("file", path.display()))
+    }
+
+    /// Reads the same keys from a JSON object, then the environment: how C and C# configure without a file. Here the object may also hold
+    /// `client_secret`, for the caller has it in memory anyway.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let mut values: Map<String, Value> = serde_json::from_str(text).map_err(|_| {
+            Error::new(
+                ErrorKind::ConfigInvalid,
+                "open",
+                "the configuration is not a JSON object with the keys of the configuration file",
+            )
+        })?;
+        let secret = match values.remove("client_secret") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(secret)) if !secret.is_empty() => Some(secret),
+            Some(_) => return Err(invalid("client_secret", "a text")),
+        };
+        let with_secret = move |name: &str| {
+            if name == "PARTNERSAM_CLIENT_SECRET" {
+                secret.clone().or_else(|| process_environment(name))
+            } else {
+                process_environment(name)
+            }
+        };
+        Self::build(&Document { values, folder: None }, &with_secret)
+    }
+
+    fn build(document: &Document, environment: Environment<'_>) -> Result<Self> {
+        document.refuse_unknown_keys()?;
+        let emulator =
+            environment("PARTNERSAM_EMULATOR").map(|path| EmulatorReady::read(Path::new(&path))).transpose()?;
+        // A real secret must not reach the emulator by habit, so the general names do not count there.
+        let azure = |name: &str| if emulator.is_some() { None } else { environment(name) };
+        let pick = |own: &str, key: &'static str| -> Result<Option<(String, String)>> {
+            match environment(own) {
+                Some(value) => Ok(Some((own.to_owned(), value))),
+                None => Ok(document.text(key)?.map(|value| (key.to_owned(), value))),
+            }
+        };
+
+        let profile = parsed::<Profile>(pick("PARTNERSAM_PROFILE", "profile")?, "cpv or csp")?.unwrap_or_default();
+        let cloud = match parsed::<Cloud>(pick("PARTNERSAM_CLOUD", "cloud")?, "public, us-government or china")? {
+            Some(cloud) => cloud,
+            None => match azure("AZURE_AUTHORITY_HOST") {
+                Some(host) => cloud_of_host(&host)?,
+                None => Cloud::Public,
+            },
+        };
+        let authority = match (&emulator, document.authority()?) {
+            (Some(emulator), _) => Authority::emulator(&emulator.authority, &emulator.partner_center, &emulator.graph)?,
+            (None, Some(generic)) => {
+                Authority::generic(&generic.name, &generic.issuer, generic.one_use_refresh_tokens)?
+            }
+            (None, None) => Authority::microsoft(cloud),
+        };
+        let ca_file = match &emulator {
+            Some(emulator) => Some(emulator.ca_file.clone()),
+            None => document.authority()?.and_then(|generic| generic.ca_file),
+        };
+        let sample =
+            emulator.as_ref().and_then(|emulator| emulator.apps.iter().find(|app| app.profile == profile.to_string()));
+
+        let expected_id = "the app's client id, a GUID";
+        let client_id = match parsed::<ClientId>(pick("PARTNERSAM_CLIENT_ID", "client_id")?, expected_id)? {
+            Some(id) => id,
+            None => match azure("AZURE_CLIENT_ID") {
+                Some(id) => parsed(Some(("AZURE_CLIENT_ID".to_owned(), id)), expected_id)?
+                    .ok_or_else(|| invalid("AZURE_CLIENT_ID", expected_id))?,
+                None => match sample {
+                    Some(app) => app
+                        .client_id
+                        .parse()
+                        .map_err(|_| invalid("PARTNERSAM_EMULATOR", "a ready file of the emulator"))?,
+                    None => {
+                        return Err(Error::new(ErrorKind::ConfigMissing, "open", "client_id is not set")
+                            .with_hint("run `partnersam init`, or set PARTNERSAM_CLIENT_ID to the client id of the app registration"));
+                    }
+                },
+            },
+        };
+        if authority.kind() == crate::cloud::AuthorityKind::Entra && !client_id.is_guid() {
+            return Err(invalid("client_id", expected_id));
+        }
+        let sample = sample.filter(|app| app.client_id.eq_ignore_ascii_case(client_id.as_str()));
+        let home_tenant = match parsed::<TenantRef>(pick("PARTNERSAM_TENANT_ID", "tenant")?, "a tenant id or domain")? {
+            Some(tenant) => Some(tenant),
+            None => {
+                let text = azure("AZURE_TENANT_ID").or_else(|| sample.map(|app| app.tenant.clone()));
+                parsed(text.map(|text| ("AZURE_TENANT_ID".to_owned(), text)), "a tenant id or domain")?
+            }
+        };
+
+        Ok(Self {
+            credential: Self::credential(document, environment, &azure, &client_id, sample)?,
+            client_id,
+            home_tenant,
+            profile,
+            authority,
+            store: store_uri(pick("PARTNERSAM_STORE", "store")?)?,
+            key: key_source(document, environment)?,
+            passphrase_file: document.path("passphrase_file")?,
+            purpose: document.text("purpose")?.unwrap_or_else(|| "default".to_owned()),
+            consent_scopes: document.scopes()?,
+            redirect_uri: parsed::<Url>(
+                document.text("redirect_uri")?.map(|text| ("redirect_uri".to_owned(), text)),
+                "an absolute address",
+            )?,
+            ca_file,
+        })
+    }
+
+    /// Reads the passphrase from its file, each time anew.
+    pub(crate) fn ask_passphrase(&self) -> Option<AskPassphrase> {
+        let path = self.passphrase_file.clone()?;
+        Some(Box::new(move || {
+            let text = zeroize::Zeroizing::new(fs::read_to_string(&path).map_err(|error| {
+                Error::new(ErrorKind::StoreKeyMissing, "open", "the file that passphrase_file names cannot be read")
+                    .with_context("file", path.display())
+                    .with_cause(error.kind())
+            })?);
+            Ok(Passphrase::new(text.trim_end_matches(['\r', '\n'])))
+        }))
+    }
+
+    fn credential(
+        document: &Document,
+        environment: Environment<'_>,
+        azure: Environment<'_>,
+        client_id: &ClientId,
+        sample: Option<&EmulatorApp>,
+    ) -> Result<CredentialSource> {
+        if let Some(secret) = environment("PARTNERSAM_CLIENT_SECRET") {
+            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+        }
+        if let Some(path) = document.path("client_secret_file")? {
+            return Ok(CredentialSource::Secret(SecretSource::File(path)));
+        }
+        if let Some(name) = document.text("client_secret_env")? {
+            let secret = environment(&name).ok_or_else(|| {
+                Error::new(ErrorKind::ConfigMissing, "open", "the variable that client_secret_env names is not set")
+                    .with_context("variable", &name)
+            })?;
+            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+        }
+        if document.boolean("public_client")? {
+            return Ok(CredentialSource::Public);
+        }
+        // A secret that belongs to another app would only be refused, after it had been shown.
+        let azure_app_is_ours = azure("AZURE_CLIENT_ID").is_some_and(|id| id.eq_ignore_ascii_case(client_id.as_str()));
+        if let Some(secret) = azure("AZURE_CLIENT_SECRET").filter(|_| azure_app_is_ours) {
+            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+        }
+        if let Some(secret) = sample.and_then(|app| app.client_secret.clone()) {
+            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+        }
+        // Not an error yet: a token from a warm store needs none.
+        Ok(CredentialSource::Absent)
+    }
+}
+
+/// The parsed file before anything is made of it.
+#[derive(Default)]
+struct Document {
+    values: Map<String, Value>,
+    /// Relative paths in a file are relative to its folder, never to the working directory.
+    folder: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct GenericAuthority {
+    name: String,
+    issuer: String,
+    #[serde(default)]
+    one_use_refresh_tokens: bool,
+    ca_file: Option<PathBuf>,
+}
+
+impl Document {
+    fn refuse_unknown_keys(&self) -> Result<()> {
+        for key in self.values.keys() {
+            if key == "client_secret" || key == "password" || key == "passphrase" {
+                return Err(Error::new(
+                    ErrorKind::ConfigInvalid,
+                    "open",
+                    format!("{key} must not stand in the configuration file"),
+                )
+                .with_hint(match key.as_str() {
+                    "client_secret" => {
+                        "put it into a file that only this account can read and name that with client_secret_file"
+                    }
+                    "passphrase" => {
+                        "put it into a file that only this account can read and name that with passphrase_file"
+                    }
+                    _ => "partnersam needs no password: run `partnersam consent PARTNER`, then delete it",
+                }));
+            }
+            if !KEYS.contains(&key.as_str()) {
+                return Err(Error::new(ErrorKind::ConfigInvalid, "open", format!("unknown key: {key}"))
+                    .with_hint(format!("the keys are {}", KEYS.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, key: &'static str) -> Result<Option<String>> {
+        match self.values.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+            Some(_) => Err(invalid(key, "a text")),
+        }
+    }
+
+    fn boolean(&self, key: &'static str) -> Result<bool> {
+        match self.values.get(key) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(_) => Err(invalid(key, "true or false")),
+        }
+    }
+
+    fn path(&self, key: &'static str) -> Result<Option<PathBuf>> {
+        Ok(self.text(key)?.map(|text| self.resolve(&text)))
+    }
+
+    fn resolve(&self, text: &str) -> PathBuf {
+        let path = expand_home(text);
+        match &self.folder {
+            Some(folder) if path.is_relative() => folder.join(path),
+            _ => path,
+        }
+    }
+
+    fn scopes(&self) -> Result<BTreeMap<Audience, Vec<String>>> {
+        let expected = "a table from audience to a list of scopes";
+        let table = match self.values.get("scopes") {
+            None | Some(Value::Null) => return Ok(BTreeMap::new()),
+            Some(Value::Object(table)) => table,
+            Some(_) => return Err(invalid("scopes", expected)),
+        };
+        let mut scopes = BTreeMap::new();
+        for (name, list) in table {
+            let audience: Audience = name.parse().map_err(|_| invalid("scopes", expected))?;
+            let list: Vec<String> = serde_json::from_value(list.clone()).map_err(|_| invalid("scopes", expected))?;
+            if list.is_empty()
+                || list.iter().any(|scope| {
+                    scope.is_empty() || !scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+                })
+            {
+                return Err(invalid("scopes", expected));
+            }
+            scopes.insert(audience, list);
+        }
+        Ok(scopes)
+    }
+
+    fn authority(&self) -> Result<Option<GenericAuthority>> {
+        match self.values.get("authority") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let mut generic: GenericAuthority = serde_json::from_value(value.clone())
+                    .map_err(|_| invalid("authority", "a table with name and issuer"))?;
+                generic.ca_file = generic.ca_file.map(|path| self.resolve(&path.to_string_lossy()));
+                Ok(Some(generic))
+            }
+        }
+    }
+}
+
+/// What of the emulator's ready file matters here.
+#[derive(Deserialize)]
+struct EmulatorReady {
+    authority: String,
+    partner_center: String,
+    graph: String,
+    ca_file: PathBuf,
+    #[serde(default)]
+    apps: Vec<EmulatorApp>,
+}
+
+#[derive(Deserialize)]
+struct EmulatorApp {
+    #[serde(default)]
+    profile: String,
+    client_id: String,
+    client_secret: Option<String>,
+    #[serde(default)]
+    tenant: String,
+}
+
+impl EmulatorReady {
+    fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Error::new(ErrorKind::ConfigInvalid, "open", "the emulator's ready file cannot be read")
+                .with_context("PARTNERSAM_EMULATOR", path.display())
+                .with_cause(error.kind())
+                .with_hint("start it with `partnersam emulator --ready-file FILE`, or unset PARTNERSAM_EMULATOR")
+        })?;
+        serde_json::from_str(&text).map_err(|_| invalid("PARTNERSAM_EMULATOR", "a ready file of the emulator"))
+    }
+}
+
+fn invalid(key: &str, expected: &str) -> Error {
+    Error::new(ErrorKind::ConfigInvalid, "open", format!("{key} must be {expected}"))
+}
+
+fn parsed<T: FromStr>(value: Option<(String, String)>, expected: &str) -> Result<Option<T>> {
+    value.map(|(key, text)| text.trim().parse().map_err(|_| invalid(&key, expected))).transpose()
+}
+
+fn cloud_of_host(host: &str) -> Result<Cloud> {
+    let host = host.trim().trim_end_matches('/').trim_start_matches("https://");
+    Cloud::ALL
+        .into_iter()
+        .find(|cloud| cloud.hosts().authority.strip_prefix("https://") == Some(host))
+        .ok_or_else(|| invalid("AZURE_AUTHORITY_HOST", "the login host of a Microsoft cloud"))
+}
+
+fn store_uri(named: Option<(String, String)>) -> Result<String> {
+    match named {
+        Some((key, text)) => match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => {
+                let path = expand_home(path);
+                if path.is_relative() {
+                    Err(invalid(&key, "sqlite: and an absolute path"))
+                } else {
+                    Ok(format!("sqlite:{}", path.display()))
+                }
+            }
+            Some(("memory", "")) => Ok(text),
+            _ => Err(invalid(&key, "sqlite:PATH or memory:")),
+        },
+        None => match default_store_path() {
+            Some(path) => Ok(format!("sqlite:{}", path.display())),
+            None => Err(Error::new(
+                ErrorKind::ConfigMissing,
+                "open",
+                "store is not set and this account has no home folder",
+            )
+            .with_hint("set PARTNERSAM_STORE to sqlite: and an absolute path")),
+        },
+    }
+}
+
+fn key_source(document: &Document, environment: Environment<'_>) -> Result<KeySource> {
+    if let Some(path) = environment("PARTNERSAM_KEY_FILE") {
+        return Ok(KeySource::File(expand_home(&path)));
+    }
+    let expected = "keyring, file:PATH, passphrase or credentials-directory";
+    match document.text("key")?.as_deref() {
+        Some(text) => match text.strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Ok(KeySource::File(document.resolve(path))),
+            _ => text.parse().map_err(|_| invalid("key", expected)),
+        },
+        // A service that was handed a key (systemd's LoadCredential) means it to be used.
+        None => {
+            let handed = environment("CREDENTIALS_DIRECTORY")
+                .is_some_and(|folder| Path::new(&folder).join(credentials_directory::DEFAULT_NAME).is_file());
+            let source = if handed { "credentials-directory" } else { "keyring" };
+            source.parse().map_err(|_| invalid("key", expected))
+        }
+    }
+}
+
+fn expand_home(text: &str) -> PathBuf {
+    match (text.strip_prefix("~/"), etcetera::home_dir()) {
+        (Some(rest), Ok(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
+}

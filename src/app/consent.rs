@@ -1,0 +1,547 @@
+//! Consent: a link bound to one partner, and the reply that becomes a grant.
+//!
+//! The reply is checked in this order: error parameters, state, expiry, `iss` where it was sent. Then the code is redeemed, the id token verified, MFA
+//! proved, the grant stored, and each audience minted once. Nothing is stored before MFA is proved, unless the caller insists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::exchange::{Repeat, SIGN_IN_SCOPES};
+use super::token::Token;
+use super::token_cache::CacheKey;
+use super::{App, Inner};
+use crate::audience::Audience;
+use crate::clock::UnixTime;
+use crate::cloud::AuthorityKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{TenantId, TenantRef};
+use crate::partner_center::mfa_probe;
+use crate::protocol::id_token::{self, IdTokenClaims, IdTokenProblem};
+use crate::protocol::redirect::{self, Outcome, RedirectReply};
+use crate::protocol::token_reply::TokenReply;
+use crate::protocol::{jwt, mfa, oauth};
+use crate::secret::{AccessToken, RefreshToken};
+use crate::store::{Expect, GrantFacts, GrantState, Mfa, MfaEvidence, PendingConsent, PendingFacts, Taint, Written};
+use crate::transport::EXCHANGE_DEADLINE;
+
+/// What to ask a partner for.
+#[derive(Clone, Debug)]
+pub struct ConsentRequest {
+    /// The partner who is invited; nobody else can complete the link.
+    pub partner: TenantRef,
+    /// Services to be granted; partner-center, graph and arm where none is named.
+    pub audiences: Vec<Audience>,
+    /// Where the reply goes. Must be registered for the app. The configuration's own where left out.
+    pub redirect_uri: Option<Url>,
+    /// Why; the configuration's purpose where left out.
+    pub purpose: Option<String>,
+    /// How long the link can be used.
+    pub valid_for: Duration,
+    /// Account to propose on the sign-in page.
+    pub login_hint: Option<String>,
+    /// Claims that the sign-in must satisfy, as JSON, from a challenge.
+    pub claims: Option<String>,
+    /// How the reply comes: by form post where left out, which keeps the code out of addresses and logs.
+    pub response_mode: ResponseMode,
+}
+
+/// How the authorization server hands the reply over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// A form that the browser posts (OAuth 2.0 Form Post Response Mode).
+    #[default]
+    FormPost,
+    /// In the redirect's query; for pasting it by hand, and for servers without form post.
+    Query,
+}
+
+impl ConsentRequest {
+    /// For `partner`, with a link that can be used for an hour.
+    pub fn new(partner: TenantRef) -> Self {
+        Self {
+            partner,
+            audiences: Vec::new(),
+            redirect_uri: None,
+            purpose: None,
+            valid_for: Duration::from_secs(3600),
+            login_hint: None,
+            claims: None,
+            response_mode: ResponseMode::FormPost,
+        }
+    }
+}
+
+/// A link to send to the partner.
+#[derive(Clone, Debug)]
+pub struct ConsentLink {
+    /// The address to open. It is good once, for one partner, until `expires_on`. Not secret, but nobody else's business.
+    pub url: Url,
+    /// What the reply will repeat; lets a listener tell the reply from junk.
+    pub state: String,
+    /// The invited partner.
+    pub partner: TenantId,
+    /// Where the reply goes.
+    pub redirect_uri: Url,
+    /// When the link ends.
+    pub expires_on: UnixTime,
+}
+
+/// What a caller may insist on when a consent is completed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConsentOptions {
+    /// Store the grant even though MFA was not proved. Partner Center refuses its tokens.
+    pub allow_without_mfa: bool,
+}
+
+/// A consent that became a grant.
+#[derive(Debug)]
+pub struct Consented {
+    /// The partner's tenant.
+    pub partner: TenantId,
+    /// How the partner was named.
+    pub name: String,
+    /// Who signed in.
+    pub user_name: String,
+    /// What proves MFA.
+    pub mfa: MfaEvidence,
+    /// When the grant ends if it is not used before.
+    pub expires_on: UnixTime,
+    /// What makes the grant weaker than it should be.
+    pub taints: Vec<Taint>,
+    /// Each audience asked for: its token, or why there is none.
+    pub audiences: Vec<(Audience, Result<Arc<Token>>)>,
+}
+
+impl App {
+    /// Makes a consent link. What its reply must match is kept, sealed, in the store, so any process that shares the store can complete it.
+    pub async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {
+        self.inner()
+            .begin_consent(request)
+            .await
+            .map_err(|error| error.in_operation("consent").with_context("partner", &request.partner))
+    }
+
+    /// Completes a consent with its reply: a posted form's body, a query, or the whole redirect address that a person pasted.
+    ///
+    /// Errors: `ConsentStateUnknown`, `ConsentLinkExpired`, `ConsentDeclined`, `IdTokenInvalid`, `TenantMismatch`, `MfaNotProved`, `MfaDowngrade`,
+    /// and those of the exchange. After any of them nothing was stored.
+    pub async fn complete_consent(&self, reply: &str, options: ConsentOptions) -> Result<Consented> {
+        let inner = self.inner().clone();
+        let reply = zeroize::Zeroizing::new(reply.to_owned());
+        // A task of its own: a caller who gives up must not lose a code that was spent.
+        let task = tokio::spawn(async move { inner.complete_consent(&reply, options).await });
+        task.await
+            .unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Internal, "consent", "completing the consent ended before its time"))
+            })
+            .map_err(|error| error.in_operation("consent"))
+    }
+}
+
+/// A sign-in that came back with tokens, by whatever way, before it is believed.
+pub(super) struct SignIn {
+    pub(super) partner: TenantId,
+    pub(super) name: String,
+    pub(super) audiences: Vec<Audience>,
+    pub(super) purpose: String,
+    pub(super) nonce: Option<String>,
+    pub(super) taints: Vec<Taint>,
+    pub(super) first: Audience,
+    pub(super) reply: TokenReply,
+}
+
+/// Who signed in.
+pub(super) struct Person {
+    pub(super) oid: String,
+    pub(super) name: String,
+    amr: Vec<String>,
+}
+
+impl Inner {
+    async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {
+        let partner = self.tenant(&request.partner).await?;
+        let audiences = if request.audiences.is_empty() { self.default_audiences() } else { request.audiences.clone() };
+        let redirect_uri =
+            request.redirect_uri.clone().or_else(|| self.config.redirect_uri.clone()).ok_or_else(|| {
+                Error::new(ErrorKind::ConfigMissing, "consent", "redirect_uri is not set")
+                    .with_hint("name the redirect address that is registered for the app")
+            })?;
+        let endpoint = self.authorization_endpoint(partner).await?;
+        let (scopes, resources) = self.consent_scopes(&audiences)?;
+        let link = oauth::authorization_link(&oauth::Authorization {
+            endpoint: &endpoint,
+            client_id: &self.config.client_id,
+            redirect_uri: &redirect_uri,
+            scopes: &scopes,
+            resources: &resources,
+            response_mode: match request.response_mode {
+                ResponseMode::FormPost => "form_post",
+                ResponseMode::Query => "query",
+            },
+            // Elsewhere than at Entra a refresh token is given only with explicit consent (OpenID Connect Core section 11).
+            prompt: match self.config.authority.kind() {
+                AuthorityKind::Entra => "login",
+                AuthorityKind::Generic => "login consent",
+            },
+            login_hint: request.login_hint.as_deref(),
+            claims: request.claims.as_deref(),
+        })?;
+        let now = self.clock.now();
+        let expires_on = now.plus(i64::try_from(request.valid_for.as_secs()).unwrap_or(i64::MAX));
+        let pending = PendingConsent {
+            app: self.key.clone(),
+            state_hash: state_hash(&link.state),
+            verifier: link.verifier,
+            facts: PendingFacts {
+                tenant: partner,
+                partner: request.partner.to_string(),
+                redirect_uri: redirect_uri.clone(),
+                audiences: audiences.iter().map(|audience| audience.name().to_owned()).collect(),
+                purpose: request.purpose.clone().unwrap_or_else(|| self.config.purpose.clone()),
+                nonce: link.nonce,
+                expires_on,
+            },
+        };
+        self.store.put_pending(&pending, now).await?;
+        Ok(ConsentLink { url: link.url, state: link.state, partner, redirect_uri, expires_on })
+    }
+
+    async fn complete_consent(&self, reply: &str, options: ConsentOptions) -> Result<Consented> {
+        let reply = RedirectReply::parse(reply)?;
+        let unknown = || {
+            Error::new(
+                ErrorKind::ConsentStateUnknown,
+                "consent",
+                "the reply belongs to no pending consent, or to one already used",
+            )
+        };
+        let hash = state_hash(&reply.state);
+        let pending = self.store.pending(&self.key, &hash).await?.ok_or_else(unknown)?;
+        // From here on the link is spent, whatever comes: of all who bring this reply, one goes on.
+        let take = async || if self.store.take_pending(&self.key, &hash).await? { Ok(()) } else { Err(unknown()) };
+        let facts = pending.facts;
+        let in_consent = |error: Error| error.with_context("partner", &facts.partner);
+        let (code, iss) = match reply.outcome {
+            Outcome::Denied(refusal) => {
+                take().await?;
+                return Err(in_consent(redirect::denial(&refusal)));
+            }
+            Outcome::AdminConsent { .. } => {
+                return Err(in_consent(Error::new(
+                    ErrorKind::AuthorizationResponseInvalid,
+                    "consent",
+                    "this is the reply to an admin consent, which carries no code",
+                )));
+            }
+            Outcome::Code { code, iss } => (code, iss),
+        };
+        if facts.expires_on <= self.clock.now() {
+            take().await?;
+            return Err(in_consent(
+                Error::new(ErrorKind::ConsentLinkExpired, "consent", "the consent link was not used in time")
+                    .with_context("ended", facts.expires_on),
+            ));
+        }
+        let metadata = self.metadata(&facts.tenant.into()).await?;
+        // RFC 9207: a server that says it names itself must, or the reply may be another server's.
+        if iss.as_deref().map_or(metadata.names_issuer_in_replies, |iss| iss != metadata.issuer) {
+            return Err(in_consent(Error::new(
+                ErrorKind::AuthorizationResponseInvalid,
+                "consent",
+                "the reply comes from another issuer",
+            )));
+        }
+        // A code is good once. What it brings must have a place to go.
+        self.store.check_writable().await?;
+        take().await?;
+
+        let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let first = first_audience(&audiences);
+        let key = CacheKey { partner: facts.tenant, tenant: facts.tenant, audience: first.clone() };
+        let (scopes, resource) = self.token_scopes(&key);
+        let redeemed = self
+            .exchange(&self.token_endpoint(facts.tenant).await?, Repeat::No, &scopes, resource, None, |ask| {
+                oauth::redeem_code(ask, &code, &pending.verifier, &facts.redirect_uri)
+            })
+            .await
+            .map_err(|verdict| in_consent(verdict.error))?;
+        let sign_in = SignIn {
+            partner: facts.tenant,
+            name: facts.partner.clone(),
+            audiences,
+            purpose: facts.purpose.clone(),
+            nonce: Some(facts.nonce.clone()),
+            taints: Vec::new(),
+            first,
+            reply: redeemed,
+        };
+        self.establish(sign_in, options).await.map_err(in_consent)
+    }
+
+    /// Believes a sign-in: verifies the id token, proves MFA, stores, mints.
+    pub(super) async fn establish(&self, sign_in: SignIn, options: ConsentOptions) -> Result<Consented> {
+        let person = self.person(&sign_in).await?;
+        self.admit(sign_in, person, options).await
+    }
+
+    /// Stores a grant whose person is known, and mints its audiences.
+    pub(super) async fn admit(&self, sign_in: SignIn, person: Person, options: ConsentOptions) -> Result<Consented> {
+        let SignIn { partner, name, audiences, purpose, mut taints, first, reply, .. } = sign_in;
+        let now = self.clock.now();
+        let token_facts = self.token_facts(&reply, now);
+        let evidence = self.prove_mfa(&first, &reply.access_token, &person, &purpose).await;
+        if evidence.verdict != Mfa::Yes {
+            if !options.allow_without_mfa {
+                let found = if evidence.amr.is_empty() { "nothing".to_owned() } else { evidence.amr.join(" ") };
+                return Err(Error::new(
+                    ErrorKind::MfaNotProved,
+                    "consent",
+                    format!("{} did not prove MFA, so nothing was stored", person.name),
+                )
+                .with_context("mfa", evidence.verdict.as_str())
+                .with_context("amr", found));
+            }
+            taints.push(Taint::WithoutMfa);
+        }
+        let refresh_token = reply.refresh_token.ok_or_else(|| {
+            Error::new(ErrorKind::AppMisconfigured, "consent", "the service gave no refresh token")
+                .with_hint("the app must be allowed to ask for offline_access")
+        })?;
+        let (expires_on, renew_after) = self.grant_clock(now);
+        let facts = GrantFacts {
+            user_oid: person.oid,
+            user_name: person.name,
+            domains: name
+                .parse()
+                .ok()
+                .and_then(|name| if let TenantRef::Domain(domain) = name { Some(domain) } else { None })
+                .into_iter()
+                .collect(),
+            consented_on: now,
+            mfa: evidence,
+            last_redeemed_on: now,
+            expires_on,
+            renew_after,
+            audiences: audiences.iter().map(|audience| audience.name().to_owned()).collect(),
+            purpose,
+            taints,
+            state: GrantState::Active,
+        };
+        self.store_grant(partner, &refresh_token, &facts).await?;
+        self.forget_tokens_of(partner);
+
+        let key = CacheKey { partner, tenant: partner, audience: first.clone() };
+        self.store.put_token(&self.token_key(&key), &reply.access_token, &token_facts).await?;
+        let token = Arc::new(Token::new(&key, reply.access_token, token_facts, Vec::new()));
+        self.tokens.put(key, token.clone(), now);
+
+        let mut minted = Vec::with_capacity(audiences.len());
+        for audience in audiences {
+            let token = if audience == first { Ok(token.clone()) } else { self.mint(partner, &audience).await };
+            minted.push((audience, token));
+        }
+        Ok(Consented {
+            partner,
+            name,
+            user_name: facts.user_name,
+            mfa: facts.mfa,
+            expires_on,
+            taints: facts.taints,
+            audiences: minted,
+        })
+    }
+
+    async fn mint(&self, partner: TenantId, audience: &Audience) -> Result<Arc<Token>> {
+        let key = CacheKey { partner, tenant: partner, audience: audience.clone() };
+        let token = Arc::new(self.redeem(&key, &self.token_key(&key), true, None).await?);
+        self.tokens.put(key, token.clone(), self.clock.now());
+        Ok(token)
+    }
+
+    /// Writes a new grant over the old one, if there is one and it is not the better one.
+    async fn store_grant(&self, partner: TenantId, refresh_token: &RefreshToken, facts: &GrantFacts) -> Result<()> {
+        let key = self.key.grant(partner);
+        for _ in 0..5 {
+            let expect = match self.store.grant(&key).await? {
+                None => Expect::Absent,
+                Some(old) => {
+                    let is_better = old.facts.mfa.verdict == Mfa::Yes && old.facts.state == GrantState::Active;
+                    if is_better && facts.mfa.verdict != Mfa::Yes {
+                        return Err(Error::new(
+                            ErrorKind::MfaDowngrade,
+                            "consent",
+                            "the stored grant was proved with MFA and this one was not, so it stays",
+                        ));
+                    }
+                    Expect::Generation(old.generation)
+                }
+            };
+            match self.store.put_grant(&key, refresh_token, facts, expect).await {
+                Ok(Written::Yes(_)) => return Ok(()),
+                Ok(Written::Lost(_)) => {}
+                Err(error) => {
+                    let replaces = if let Expect::Generation(generation) = expect { generation } else { 0 };
+                    return match self.store.put_recovery(&key, refresh_token, facts, replaces).await {
+                        Ok(()) => Err(error.with_context("kept", "recovery journal")),
+                        Err(_) => Err(error),
+                    };
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::StoreConflict, "consent", "the grant kept changing while it was being replaced"))
+    }
+
+    async fn authorization_endpoint(&self, tenant: TenantId) -> Result<Url> {
+        match self.config.authority.kind() {
+            AuthorityKind::Entra => {
+                self.config.authority.login().join(&format!("/{tenant}/oauth2/v2.0/authorize")).map_err(|_| {
+                    Error::new(
+                        ErrorKind::Internal,
+                        "consent",
+                        "the authorization endpoint's address could not be built",
+                    )
+                })
+            }
+            AuthorityKind::Generic => Ok(self.metadata(&tenant.into()).await?.authorization_endpoint.clone()),
+        }
+    }
+
+    /// Scopes and resource indicators for an authorization request.
+    pub(super) fn consent_scopes(&self, audiences: &[Audience]) -> Result<(Vec<String>, Vec<String>)> {
+        let cloud = self.config.authority.cloud();
+        let mut scopes: Vec<String> = SIGN_IN_SCOPES.map(str::to_owned).to_vec();
+        let mut resources = Vec::new();
+        for audience in audiences {
+            match (self.config.consent_scopes.get(audience), self.config.authority.kind()) {
+                (Some(own), AuthorityKind::Entra) => {
+                    let resource = audience.resource(cloud).unwrap_or_default();
+                    scopes.extend(own.iter().map(|scope| {
+                        if scope.contains("://") || resource.is_empty() {
+                            scope.clone()
+                        } else {
+                            format!("{resource}/{scope}")
+                        }
+                    }));
+                }
+                (None, AuthorityKind::Entra) => {
+                    if audience.consents_by_default_scope() && audiences.len() > 1 {
+                        return Err(Error::new(
+                            ErrorKind::ConfigMissing,
+                            "consent",
+                            format!("the scopes to ask for are not known: {audience}"),
+                        )
+                        .with_hint(
+                            "name them in the table `scopes` of the configuration file, or ask for this audience alone",
+                        ));
+                    }
+                    scopes.push(audience.consent_scope(cloud));
+                }
+                (own, AuthorityKind::Generic) => {
+                    scopes.extend(own.into_iter().flatten().cloned());
+                    match audience {
+                        Audience::Scope(scope) => scopes.push(scope.clone()),
+                        other => resources.extend(other.resource(cloud).map(str::to_owned)),
+                    }
+                }
+            }
+        }
+        Ok((scopes, resources))
+    }
+
+    /// Who signed in, by the verified id token.
+    async fn person(&self, sign_in: &SignIn) -> Result<Person> {
+        let token = sign_in
+            .reply
+            .id_token
+            .as_deref()
+            .ok_or_else(|| Error::new(ErrorKind::IdTokenInvalid, "consent", "the service gave no id token"))?;
+        let metadata = self.metadata(&sign_in.partner.into()).await?;
+        let is_entra = self.config.authority.kind() == AuthorityKind::Entra;
+        let expected = id_token::Expected {
+            issuer: &metadata.issuer,
+            client_id: &self.config.client_id,
+            nonce: sign_in.nonce.as_deref(),
+            tenant: is_entra.then_some(sign_in.partner),
+            now: self.clock.now(),
+            leeway: 300,
+        };
+        let keys = self.keys(&metadata, false).await?;
+        let claims = match id_token::verify(token, &keys, &expected) {
+            Err(IdTokenProblem::UnknownKey(_)) => {
+                id_token::verify(token, &*self.keys(&metadata, true).await?, &expected)
+            }
+            verdict => verdict,
+        };
+        let IdTokenClaims { oid, name, amr, .. } = claims.map_err(Error::from)?;
+        Ok(Person { oid, name, amr: amr.unwrap_or_default() })
+    }
+
+    /// MFA by the `amr` of the access token, then by what Partner Center itself says of it. An answer that cannot be had is unknown, not no.
+    pub(super) async fn prove_mfa(
+        &self,
+        audience: &Audience,
+        token: &AccessToken,
+        person: &Person,
+        purpose: &str,
+    ) -> MfaEvidence {
+        let now = self.clock.now();
+        let mut evidence = mfa::evidence(token, now);
+        if evidence.verdict == Mfa::Unknown && self.config.authority.kind() == AuthorityKind::Generic {
+            evidence.verdict = mfa::verdict(Some(&person.amr));
+            evidence.amr.clone_from(&person.amr);
+        }
+        if *audience == Audience::PartnerCenter
+            && let Some(base) = self.config.authority.partner_center()
+        {
+            match self.ask_partner_center(base, token, purpose).await {
+                Ok(answer) => evidence.partner_center = answer,
+                Err(error) => {
+                    tracing::warn!(error = error.kind().id(), "Partner Center did not say whether the token has MFA")
+                }
+            }
+            match evidence.partner_center {
+                Some(false) => evidence.verdict = Mfa::No,
+                Some(true) if evidence.verdict == Mfa::Unknown => evidence.verdict = Mfa::Yes,
+                _ => {}
+            }
+        }
+        evidence
+    }
+
+    async fn ask_partner_center(&self, base: &Url, token: &AccessToken, purpose: &str) -> Result<Option<bool>> {
+        let request = mfa_probe::request(base, token, purpose)?;
+        let response = self.transport.send(request, EXCHANGE_DEADLINE).await?;
+        Ok(mfa_probe::is_mfa_compliant(&response))
+    }
+}
+
+impl Person {
+    /// The person that an access token or an unverified id token of a direct exchange names; for imports, where nobody has signed in just now.
+    pub(super) fn of_reply(reply: &TokenReply) -> Option<Self> {
+        // EXPOSE: to read who the token is for.
+        let claims =
+            reply.id_token.as_deref().and_then(jwt::peek).or_else(|| jwt::peek(reply.access_token.expose()))?;
+        let oid = claims.object_id.or(claims.subject)?;
+        Some(Self { name: claims.user_name.unwrap_or_else(|| oid.clone()), oid, amr: claims.amr.unwrap_or_default() })
+    }
+}
+
+/// MFA is proved by a Partner Center token where one is asked for, so that comes first.
+pub(super) fn first_audience(audiences: &[Audience]) -> Audience {
+    audiences
+        .iter()
+        .find(|audience| **audience == Audience::PartnerCenter)
+        .or(audiences.first())
+        .cloned()
+        .unwrap_or(Audience::Scope("openid".to_owned()))
+}
+
+/// The store knows a consent by the hash of its state: who reads the store cannot forge a reply.
+fn state_hash(state: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, state.as_bytes());
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.as_ref());
+    hash
+}

@@ -1,0 +1,125 @@
+//! One exchange with the token endpoint: build, send, try again where that helps, and judge the answer.
+
+use std::time::{Duration, SystemTime};
+
+use url::Url;
+
+use super::Inner;
+use crate::cloud::AuthorityKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::TenantId;
+use crate::protocol::classify::{Verdict, classify};
+use crate::protocol::error_reply::ErrorReply;
+use crate::protocol::oauth::{Request, TokenRequest};
+use crate::protocol::token_reply::TokenReply;
+use crate::transport::{EXCHANGE_DEADLINE, retry_after};
+
+/// Scopes that make a token request a sign-in request too: a refresh token and an id token come back.
+pub(super) const SIGN_IN_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
+
+/// Whether the same request may be sent twice when no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// A refresh token stays valid.
+    Yes,
+    /// A code is good for one attempt.
+    No,
+}
+
+impl Inner {
+    /// The token endpoint of `tenant`. At Entra it needs no look-up: redemption goes to the concrete tenant, never to `/common`.
+    pub(super) async fn token_endpoint(&self, tenant: TenantId) -> Result<Url> {
+        match self.config.authority.kind() {
+            AuthorityKind::Entra => {
+                self.config.authority.login().join(&format!("/{tenant}/oauth2/v2.0/token")).map_err(|_| {
+                    Error::new(ErrorKind::Internal, "token", "the token endpoint's address could not be built")
+                })
+            }
+            AuthorityKind::Generic => Ok(self.metadata(&tenant.into()).await?.token_endpoint.clone()),
+        }
+    }
+
+    /// Sends a token request and reads the reply. `build` is called for each attempt, with the app's proof of itself.
+    pub(super) async fn exchange(
+        &self,
+        endpoint: &Url,
+        repeat: Repeat,
+        scopes: &[String],
+        resource: Option<&str>,
+        claims: Option<&str>,
+        build: impl Fn(&TokenRequest<'_>) -> Result<Request>,
+    ) -> Result<TokenReply, Verdict> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let verdict = match self.one_exchange(endpoint, scopes, resource, claims, &build).await {
+                Ok(reply) => return Ok(reply),
+                Err(verdict) => verdict,
+            };
+            // Without an answer nobody knows whether the request arrived.
+            let may_have_arrived =
+                verdict.error.http_status().is_none() && verdict.error.kind() != ErrorKind::NetworkUnavailable;
+            if !verdict.retry || (repeat == Repeat::No && may_have_arrived) {
+                return Err(verdict);
+            }
+            match self.retry.wait(attempt, verdict.error.retry_after(), jitter()) {
+                Some(wait) => {
+                    tracing::debug!(
+                        attempt,
+                        ?wait,
+                        error = verdict.error.kind().id(),
+                        "token request failed, trying again"
+                    );
+                    tokio::time::sleep(wait).await;
+                }
+                None => return Err(verdict),
+            }
+        }
+    }
+
+    async fn one_exchange(
+        &self,
+        endpoint: &Url,
+        scopes: &[String],
+        resource: Option<&str>,
+        claims: Option<&str>,
+        build: &impl Fn(&TokenRequest<'_>) -> Result<Request>,
+    ) -> Result<TokenReply, Verdict> {
+        let now = self.clock.now();
+        let proof = self.credential().proof(endpoint, now).await.map_err(Verdict::of_transport)?;
+        let request = TokenRequest {
+            endpoint,
+            client_id: &self.config.client_id,
+            authentication: proof.authentication(),
+            scopes,
+            resource,
+            claims,
+        };
+        let request = build(&request).map_err(Verdict::of_transport)?;
+        let response = self.transport.send(request, EXCHANGE_DEADLINE).await.map_err(Verdict::of_transport)?;
+        let body = zeroize::Zeroizing::new(response.body().clone());
+        if response.status().is_success() {
+            return TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport);
+        }
+        let reply = ErrorReply::parse(&body);
+        Err(classify(response.status().as_u16(), reply.as_ref(), retry_after(response.headers(), SystemTime::now())))
+    }
+}
+
+/// A random number from 0 to 1, so that many clients do not come back at one moment.
+pub(super) fn jitter() -> f64 {
+    let mut bytes = [0_u8; 4];
+    // Without randomness there is no jitter, which is no reason to fail.
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        return 1.0;
+    }
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// A whole number of seconds from `least` to `most`, at random.
+pub(super) fn jittered(least: i64, most: i64) -> i64 {
+    least + (jitter() * (most - least) as f64) as i64
+}
+
+/// How long an early refresh may hold up a caller who could have the old token at once.
+pub(super) const EARLY_REFRESH_PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,65 @@
+//! Import: a refresh token from elsewhere becomes a grant, once it has proved itself.
+
+use super::consent::{ConsentOptions, Consented, Person, SignIn, first_audience};
+use super::token_cache::CacheKey;
+use super::{App, Inner};
+use crate::audience::Audience;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::TenantRef;
+use crate::secret::RefreshToken;
+use crate::store::Taint;
+
+impl App {
+    /// Takes over a partner's refresh token that was obtained elsewhere for this same app. It is redeemed first, MFA is proved as at a consent, and
+    /// only then is anything stored.
+    ///
+    /// Errors: `GrantExpired`, `GrantRevoked` and their kin where it does not redeem; `MfaNotProved`; `MfaDowngrade`.
+    pub async fn import_grant(
+        &self,
+        partner: &TenantRef,
+        refresh_token: RefreshToken,
+        audiences: &[Audience],
+        options: ConsentOptions,
+    ) -> Result<Consented> {
+        let (inner, partner, audiences) = (self.inner().clone(), partner.clone(), audiences.to_vec());
+        let named = partner.clone();
+        // A task of its own: once redeemed, the new token must be saved even if the caller gives up.
+        let task = tokio::spawn(async move { inner.import_grant(partner, refresh_token, audiences, options).await });
+        task.await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "import", "the import ended before its time")))
+            .map_err(|error| error.in_operation("import").with_context("partner", named))
+    }
+}
+
+impl Inner {
+    async fn import_grant(
+        &self,
+        partner: TenantRef,
+        refresh_token: RefreshToken,
+        audiences: Vec<Audience>,
+        options: ConsentOptions,
+    ) -> Result<Consented> {
+        let tenant = self.tenant(&partner).await?;
+        let audiences = if audiences.is_empty() { self.default_audiences() } else { audiences };
+        let first = first_audience(&audiences);
+        self.store.check_writable().await?;
+        let key = CacheKey { partner: tenant, tenant, audience: first.clone() };
+        let mut reply = self.redeem_once(&key, &refresh_token, None).await.map_err(|verdict| verdict.error)?;
+        // A service that does not rotate leaves the old one valid.
+        reply.refresh_token.get_or_insert(refresh_token);
+        let person = Person::of_reply(&reply).ok_or_else(|| {
+            Error::new(ErrorKind::ResponseMalformed, "import", "the service's reply does not say whose grant it is")
+        })?;
+        let sign_in = SignIn {
+            partner: tenant,
+            name: partner.to_string(),
+            audiences,
+            purpose: self.config.purpose.clone(),
+            nonce: None,
+            taints: vec![Taint::Imported],
+            first,
+            reply,
+        };
+        self.admit(sign_in, person, options).await
+    }
+}

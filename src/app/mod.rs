@@ -1,0 +1,197 @@
+//! [`App`]: joins the pure parts with transport, store and clock. One method per operation, one file per idea.
+
+pub mod config;
+pub mod consent;
+pub mod credential;
+mod device;
+mod directory;
+mod exchange;
+mod flight;
+pub mod grants;
+pub mod import;
+pub mod loopback;
+mod negative;
+mod redeem;
+pub mod renew;
+pub mod token;
+mod token_cache;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::config::Config;
+use self::directory::Directory;
+use self::flight::Flights;
+use self::negative::Negative;
+use self::redeem::Unsaved;
+use self::token_cache::TokenCache;
+use crate::audience::Audience;
+use crate::clock::{Clock, SystemClock};
+use crate::cloud::AuthorityKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{TenantId, TenantRef};
+use crate::store::{AppKey, AskPassphrase, GrantStore};
+use crate::transport::{HttpClient, RetryPolicy, Transport};
+
+/// One app registration with its store and its connections. Cheap to clone; all clones share one cache.
+///
+/// Its operations must run inside a tokio runtime; [`blocking::App`](crate::blocking::App) brings one.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What an [`App`] works with when it is not the real thing: for tests, and for callers with a transport or a clock of their own.
+#[derive(Default)]
+pub struct Parts {
+    /// Instead of the store that the configuration names.
+    pub store: Option<Arc<dyn GrantStore>>,
+    /// Instead of reqwest.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// Instead of the machine's clock.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Instead of the default waits.
+    pub retry: Option<RetryPolicy>,
+    /// Instead of the passphrase file.
+    pub ask_passphrase: Option<AskPassphrase>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Inner {
+    config: Config,
+    key: AppKey,
+    store: Arc<dyn GrantStore>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    directory: Directory,
+    tokens: TokenCache,
+    flights: Flights,
+    negative: Negative,
+    unsaved: Unsaved,
+    /// Moves whenever cached tokens may have become wrong; who keeps a copy compares.
+    epoch: AtomicU64,
+}
+
+impl App {
+    /// Opens the app that the environment and the user's configuration file describe; see [`Config::from_env`].
+    pub async fn from_env() -> Result<Self> {
+        Self::open(Config::from_env()?).await
+    }
+
+    /// Opens the app that `config` describes. Nothing is sent, and the store and its key are opened when they are first needed.
+    pub async fn open(config: Config) -> Result<Self> {
+        Self::open_with(config, Parts::default()).await
+    }
+
+    /// [`App::open`] with some parts brought along.
+    pub async fn open_with(config: Config, parts: Parts) -> Result<Self> {
+        let clock = parts.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let store = match parts.store {
+            Some(store) => store,
+            None => crate::store::open(
+                &config.store,
+                config.key.clone().provider(parts.ask_passphrase.or_else(|| config.ask_passphrase())),
+            )?,
+        };
+        let transport = parts
+            .transport
+            .unwrap_or_else(|| Arc::new(HttpClient::new(config.authority.clone(), config.ca_file.clone())));
+        Ok(Self(Arc::new(Inner {
+            key: AppKey { authority: config.authority.name().to_owned(), client_id: config.client_id.clone() },
+            directory: Directory::default(),
+            tokens: TokenCache::default(),
+            flights: Flights::default(),
+            negative: Negative::default(),
+            unsaved: Unsaved::default(),
+            epoch: AtomicU64::new(0),
+            retry: parts.retry.unwrap_or_default(),
+            config,
+            store,
+            transport,
+            clock,
+        })))
+    }
+
+    /// What it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Where its grants live, for people.
+    pub fn store_location(&self) -> String {
+        self.0.store.location()
+    }
+
+    /// A number that moves whenever tokens handed out before may have become wrong: after consent, import, renewal, revocation. Callers that keep
+    /// tokens compare it instead of asking each time.
+    pub fn epoch(&self) -> u64 {
+        self.0.epoch.load(Ordering::Acquire)
+    }
+
+    /// The tenant that `name` is: a GUID is itself, a domain is looked up once and remembered.
+    pub async fn tenant(&self, name: &TenantRef) -> Result<TenantId> {
+        self.0.tenant(name).await
+    }
+
+    /// Waits until every redemption that was sent is saved, at most `limit`: what a program does before it ends.
+    pub async fn settle(&self, limit: std::time::Duration) {
+        // Past the limit the old refresh tokens are still there, and Entra still takes them.
+        let _ = tokio::time::timeout(limit, self.0.flights.landed()).await;
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("authority", &self.0.key.authority)
+            .field("client_id", &self.0.key.client_id)
+            .field("store", &self.0.store.location())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn credential(&self) -> &dyn credential::ClientCredential {
+        &self.config.credential
+    }
+
+    fn forget_tokens_of(&self, partner: TenantId) {
+        self.tokens.forget(partner);
+        self.negative.forget(partner);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The partner that a caller means: the named one, or the only one there is.
+    async fn partner(&self, named: Option<&TenantRef>, operation: &'static str) -> Result<TenantId> {
+        if let Some(name) = named {
+            return self.tenant(name).await;
+        }
+        match self.store.tenants(&self.key, None, 2).await?.as_slice() {
+            [] => Err(Error::new(ErrorKind::ConsentRequired, operation, "no partner has consented yet")
+                .with_hint("run `partnersam consent PARTNER` and sign in with MFA")),
+            [only] => Ok(*only),
+            _ => Err(Error::new(
+                ErrorKind::GrantAmbiguous,
+                operation,
+                "several partners have a grant and none was named",
+            )),
+        }
+    }
+
+    /// Audiences of a consent when none was named.
+    fn default_audiences(&self) -> Vec<Audience> {
+        match self.config.authority.kind() {
+            AuthorityKind::Entra => vec![Audience::PartnerCenter, Audience::Graph, Audience::Arm],
+            AuthorityKind::Generic => Vec::new(),
+        }
+    }
+}

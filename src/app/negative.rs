@@ -1,0 +1,63 @@
+//! Refusals that are remembered for a while, so that a loop of ours does not hammer the service with a request it has just refused.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::token_cache::CacheKey;
+use crate::error::Error;
+use crate::ids::TenantId;
+
+/// How long a refusal that only a person can mend is answered from memory.
+const REFUSAL: Duration = Duration::from_secs(60);
+
+/// The most refusals remembered.
+const MOST: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Negative(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    tokens: HashMap<CacheKey, (Error, Instant)>,
+    app: Option<(Error, Instant)>,
+}
+
+impl Negative {
+    /// The refusal that stands for `key` now, if one does.
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<Error> {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let live = |entry: &(Error, Instant)| (now < entry.1).then(|| with_remaining_wait(&entry.0, entry.1 - now));
+        remembered.app.as_ref().and_then(live).or_else(|| remembered.tokens.get(key).and_then(live))
+    }
+
+    /// Remembers a refusal of one token.
+    pub(crate) fn put(&self, key: CacheKey, error: Error, wait: Option<Duration>) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if remembered.tokens.len() >= MOST {
+            remembered.tokens.retain(|_, entry| now < entry.1);
+        }
+        if remembered.tokens.len() < MOST {
+            remembered.tokens.insert(key, (error, now + wait.unwrap_or(REFUSAL)));
+        }
+    }
+
+    /// Remembers a refusal of the app itself.
+    pub(crate) fn put_app(&self, error: Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).app = Some((error, Instant::now() + REFUSAL));
+    }
+
+    /// Forgets what a partner was refused: a new consent starts afresh.
+    pub(crate) fn forget(&self, partner: TenantId) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.tokens.retain(|key, _| key.partner != partner);
+        remembered.app = None;
+    }
+}
+
+/// An answer from memory says how much of the wait is left.
+fn with_remaining_wait(error: &Error, remaining: Duration) -> Error {
+    if error.retry_after().is_some() { error.clone().with_retry_after(remaining) } else { error.clone() }
+}

@@ -1,0 +1,275 @@
+//! Redemption: a grant becomes an access token, and the rotated grant is durable before the token is handed out.
+//!
+//! Order: lease, re-read, redeem, save, release. The decision to redeem is made inside the lease.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Inner;
+use super::exchange::{Repeat, SIGN_IN_SCOPES, jittered};
+use super::token::Token;
+use super::token_cache::CacheKey;
+use crate::clock::UnixTime;
+use crate::cloud::AuthorityKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::TenantId;
+use crate::protocol::classify::{GrantFate, OtherAudiences, Verdict};
+use crate::protocol::token_reply::TokenReply;
+use crate::protocol::{jwt, mfa, oauth};
+use crate::secret::{AccessToken, RefreshToken};
+use crate::store::{Expect, Grant, GrantFacts, GrantKey, GrantState, TokenFacts, TokenKey, Written};
+
+/// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too.
+const LEASE_PATIENCE: Duration = Duration::from_secs(45);
+
+/// Days that Entra's refresh tokens live after their last use
+/// (<https://learn.microsoft.com/entra/identity-platform/refresh-tokens>), and what is assumed elsewhere.
+const ENTRA_GRANT_LIFE: i64 = 90 * DAY;
+const GENERIC_GRANT_LIFE: i64 = 14 * DAY;
+const DAY: i64 = 24 * 3600;
+
+/// A new token is fetched this long before the old one ends, where the service does not say.
+const REFRESH_EARLY: i64 = 300;
+
+/// Rotated refresh tokens that could be written neither to the store nor beside it. The last resort: this process's memory.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved(Mutex<HashMap<GrantKey, (RefreshToken, GrantFacts, u64)>>);
+
+impl Inner {
+    /// Redeems the grant for `key`. `bypass` passes over what the store has.
+    pub(super) async fn redeem(
+        &self,
+        key: &CacheKey,
+        token_key: &TokenKey,
+        bypass: bool,
+        claims: Option<&str>,
+    ) -> Result<Token> {
+        let _lease = self.store.lease(&self.lease_name(key), LEASE_PATIENCE).await?;
+        if !bypass
+            && let Some(token) = self.kept_token(key, token_key).await?.filter(|token| token.is_fresh(self.clock.now()))
+        {
+            return Ok(token);
+        }
+        let mut grant = self.usable_grant(key.partner).await?;
+        self.store.check_writable().await?;
+        let mut again = true;
+        loop {
+            let verdict = match self.redeem_once(key, &grant.refresh_token, claims).await {
+                Ok(reply) => return self.settle(key, token_key, grant, reply).await,
+                Err(verdict) => verdict,
+            };
+            if verdict.grant == GrantFate::Bury {
+                // Refused for good. If another process has rotated meanwhile, it was the old token that was refused.
+                let now_stored = self.store.grant(&grant.key).await?;
+                match now_stored {
+                    Some(newer)
+                        if again && newer.generation != grant.generation && newer.facts.state == GrantState::Active =>
+                    {
+                        again = false;
+                        grant = newer;
+                        continue;
+                    }
+                    _ => self.bury(&grant, &verdict.error).await?,
+                }
+            }
+            match verdict.scope {
+                OtherAudiences::StopApp => self.negative.put_app(verdict.error.clone()),
+                _ if verdict.negative_cache => {
+                    self.negative.put(key.clone(), verdict.error.clone(), verdict.error.retry_after())
+                }
+                _ => {}
+            }
+            return Err(verdict.error);
+        }
+    }
+
+    /// The partner's grant, if it can be used.
+    pub(super) async fn usable_grant(&self, partner: TenantId) -> Result<Grant> {
+        self.save_unsaved(partner).await;
+        let grant = self.store.grant(&self.key.grant(partner)).await?.ok_or_else(|| {
+            Error::new(ErrorKind::ConsentRequired, "token", "this partner has not consented")
+                .with_context("partner", partner)
+        })?;
+        match &grant.facts.state {
+            GrantState::Active => Ok(grant),
+            GrantState::Dead { on, reason } => {
+                let kind = ErrorKind::ALL
+                    .iter()
+                    .copied()
+                    .find(|kind| kind.id() == reason)
+                    .unwrap_or(ErrorKind::ConsentRequired);
+                Err(Error::new(kind, "token", "the partner's grant has ended")
+                    .with_context("partner", partner)
+                    .with_context("ended", on))
+            }
+        }
+    }
+
+    /// One redemption of `refresh_token`, retried where no answer came.
+    pub(super) async fn redeem_once(
+        &self,
+        key: &CacheKey,
+        refresh_token: &RefreshToken,
+        claims: Option<&str>,
+    ) -> Result<TokenReply, Verdict> {
+        let endpoint = self.token_endpoint(key.tenant).await.map_err(Verdict::of_transport)?;
+        let (scopes, resource) = self.token_scopes(key);
+        let reply = self
+            .exchange(&endpoint, Repeat::Yes, &scopes, resource, claims, |ask| {
+                oauth::redeem_refresh_token(ask, refresh_token)
+            })
+            .await?;
+        self.check_token(key, &reply.access_token).map_err(Verdict::of_transport)?;
+        Ok(reply)
+    }
+
+    /// What a token request asks for: v2 scopes at Entra, a resource indicator (RFC 8707) elsewhere.
+    pub(super) fn token_scopes<'a>(&self, key: &'a CacheKey) -> (Vec<String>, Option<&'a str>) {
+        let cloud = self.config.authority.cloud();
+        match self.config.authority.kind() {
+            AuthorityKind::Entra => {
+                let scopes =
+                    std::iter::once(key.audience.token_scope(cloud)).chain(SIGN_IN_SCOPES.map(str::to_owned)).collect();
+                (scopes, None)
+            }
+            AuthorityKind::Generic => match &key.audience {
+                crate::audience::Audience::Scope(scope) => (vec![scope.clone()], None),
+                other => (Vec::new(), other.resource(cloud)),
+            },
+        }
+    }
+
+    /// A token of one tenant or service is never answered to a call about another. Only what can be read is checked: tokens are opaque by contract.
+    fn check_token(&self, key: &CacheKey, token: &AccessToken) -> Result<()> {
+        if self.config.authority.kind() != AuthorityKind::Entra {
+            return Ok(());
+        }
+        // EXPOSE: to look at tenant and audience of the token.
+        let Some(claims) = jwt::peek(token.expose()) else { return Ok(()) };
+        if let Some(tenant) = claims.tenant.filter(|tenant| !tenant.eq_ignore_ascii_case(&key.tenant.to_string())) {
+            return Err(Error::new(
+                ErrorKind::TenantMismatch,
+                "token",
+                "the service answered with a token of another tenant",
+            )
+            .with_context("token_tenant", tenant));
+        }
+        Ok(())
+    }
+
+    /// Saves what a redemption brought, then makes the token of it.
+    async fn settle(&self, key: &CacheKey, token_key: &TokenKey, grant: Grant, reply: TokenReply) -> Result<Token> {
+        let now = self.clock.now();
+        let token_facts = self.token_facts(&reply, now);
+        let mut facts = grant.facts;
+        facts.last_redeemed_on = now;
+        let rotated = reply.refresh_token;
+        if rotated.is_some() {
+            (facts.expires_on, facts.renew_after) = self.grant_clock(now);
+        }
+        let refresh_token = rotated.unwrap_or(grant.refresh_token);
+        let expect = Expect::Generation(grant.generation);
+        let token = (token_key, &reply.access_token, &token_facts);
+        let written = self.store.put_grant_and_token(&grant.key, &refresh_token, &facts, expect, token).await;
+        let mut warnings = Vec::new();
+        match written {
+            Ok(Written::Yes(_)) => {}
+            // Somebody else has rotated or consented anew: theirs stays, and our access token is as good as ever.
+            Ok(Written::Lost(Some(_))) => {
+                tracing::debug!(partner = %key.partner, "the grant was rotated elsewhere at the same time")
+            }
+            Ok(Written::Lost(None)) => {
+                return Err(Error::new(
+                    ErrorKind::ConsentRequired,
+                    "token",
+                    "the grant was revoked while it was being redeemed",
+                ));
+            }
+            Err(error) => {
+                warnings.push(self.keep_unsaved(&grant.key, refresh_token, facts, grant.generation, error).await)
+            }
+        }
+        Ok(Token::new(key, reply.access_token, token_facts, warnings))
+    }
+
+    /// The store failed after a redemption: the new refresh token goes into the recovery journal, or at worst stays in memory. Never silently.
+    async fn keep_unsaved(
+        &self,
+        key: &GrantKey,
+        refresh_token: RefreshToken,
+        facts: GrantFacts,
+        replaces: u64,
+        error: Error,
+    ) -> Error {
+        let kept = match self.store.put_recovery(key, &refresh_token, &facts, replaces).await {
+            Ok(()) => "recovery journal",
+            Err(_) => {
+                self.unsaved
+                    .0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(key.clone(), (refresh_token, facts, replaces));
+                "memory of this process"
+            }
+        };
+        tracing::error!(partner = %key.tenant, kept, error = error.kind().id(), "the rotated grant could not be written to the store");
+        error.with_context("kept", kept)
+    }
+
+    /// Tries again to write what is only in memory.
+    async fn save_unsaved(&self, partner: TenantId) {
+        let key = self.key.grant(partner);
+        let waiting = self.unsaved.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        if let Some((refresh_token, facts, replaces)) = waiting
+            && let Err(error) = self.store.put_grant(&key, &refresh_token, &facts, Expect::Generation(replaces)).await
+        {
+            tracing::error!(partner = %partner, error = error.kind().id(), "the rotated grant still cannot be written to the store");
+            self.unsaved.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (refresh_token, facts, replaces));
+        }
+    }
+
+    /// Marks a grant as ended. Its token stays, sealed and unused, as evidence.
+    async fn bury(&self, grant: &Grant, error: &Error) -> Result<()> {
+        let mut facts = grant.facts.clone();
+        facts.state = GrantState::Dead { on: self.clock.now(), reason: error.kind().id().to_owned() };
+        tracing::warn!(partner = %grant.key.tenant, reason = error.kind().id(), "the partner's grant has ended");
+        self.store.put_grant(&grant.key, &grant.refresh_token, &facts, Expect::Generation(grant.generation)).await?;
+        self.forget_tokens_of(grant.key.tenant);
+        Ok(())
+    }
+
+    /// What is known of a token that has just come.
+    pub(super) fn token_facts(&self, reply: &TokenReply, now: UnixTime) -> TokenFacts {
+        let lifetime = reply.expires_in.max(0);
+        // Half of it at least is for use: a service that hands out short tokens must not be asked for every call.
+        let early = (lifetime - REFRESH_EARLY).max(lifetime / 2);
+        let refresh_in = reply.refresh_in.filter(|asked| (0..lifetime).contains(asked)).unwrap_or(early);
+        TokenFacts {
+            received_on: now,
+            expires_on: now.plus(lifetime),
+            // Up to a tenth earlier, so that a fleet that started together does not come back together.
+            refresh_after: now.plus(refresh_in - jittered(0, refresh_in / 10)),
+            scopes: reply.scopes.clone(),
+            mfa: mfa::evidence(&reply.access_token, now).verdict,
+        }
+    }
+
+    /// When a grant that was used at `now` ends, and when it should be used again at the latest: weekly, spread over two days.
+    pub(super) fn grant_clock(&self, now: UnixTime) -> (UnixTime, UnixTime) {
+        match self.config.authority.kind() {
+            AuthorityKind::Entra => (now.plus(ENTRA_GRANT_LIFE), now.plus(jittered(6 * DAY, 8 * DAY))),
+            AuthorityKind::Generic => (now.plus(GENERIC_GRANT_LIFE), now.plus(jittered(DAY, 2 * DAY))),
+        }
+    }
+
+    /// Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
+    fn lease_name(&self, key: &CacheKey) -> String {
+        let grant = format!("{} {} {}", self.key.authority, self.key.client_id, key.partner);
+        if self.config.authority.one_use_refresh_tokens() {
+            grant
+        } else {
+            format!("{grant} {} {}", key.tenant, key.audience)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Renewal: a grant is used so that it does not end for want of use.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::sync::Arc;
+
+use super::consent::first_audience;
+use super::token_cache::CacheKey;
+use super::{App, Inner};
+use crate::audience::Audience;
+use crate::clock::UnixTime;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{TenantId, TenantRef};
+
+/// What one renewal came to.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The partner's tenant.
+    pub partner: TenantId,
+    /// When the grant ends now if it is not used before, or why it could not be renewed.
+    pub result: Result<UnixTime>,
+}
+
+/// Grants renewed at the same time.
+const AT_ONCE: usize = 32;
+
+/// Due grants read at a time: bounds the memory, whatever the number of partners.
+const PAGE: usize = 1_000;
+
+impl App {
+    /// Uses one partner's grant now, and so gives it its full life again.
+    pub async fn renew(&self, partner: &TenantRef) -> Result<UnixTime> {
+        let inner = self.inner();
+        let renew = async {
+            let tenant = inner.tenant(partner).await?;
+            inner.renew(tenant).await
+        };
+        renew.await.map_err(|error: Error| error.in_operation("renew").with_context("partner", partner))
+    }
+
+    /// Renews every grant that is due by `by`, many at a time, and tells `progress` of each as it ends: how many are done, how many were found so far,
+    /// and the last one's result. A partner's failure does not stop the others; a failure of the app or of the store does.
+    pub async fn renew_due(
+        &self,
+        by: UnixTime,
+        mut progress: impl FnMut(usize, usize, &Renewed) + Send,
+    ) -> Result<Vec<Renewed>> {
+        let inner = self.inner();
+        let mut done: Vec<Renewed> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        loop {
+            // Those that failed are still due, and come again at the head of the list.
+            let due = inner
+                .store
+                .due(&inner.key, by, PAGE + seen.len())
+                .await
+                .map_err(|error| error.in_operation("renew"))?;
+            let mut waiting = due.into_iter().filter(|tenant| seen.insert(*tenant)).collect::<Vec<_>>().into_iter();
+            if waiting.len() == 0 {
+                return Ok(done);
+            }
+            let mut flying = FuturesUnordered::new();
+            loop {
+                while flying.len() < AT_ONCE
+                    && let Some(partner) = waiting.next()
+                {
+                    flying.push(async move { Renewed { partner, result: inner.renew(partner).await } });
+                }
+                let Some(renewed) = flying.next().await else { break };
+                progress(done.len() + 1, seen.len(), &renewed);
+                let stops = matches!(&renewed.result, Err(error) if stops_all(error.kind()));
+                done.push(renewed);
+                if stops && let Some(Renewed { result: Err(error), .. }) = done.last() {
+                    return Err(error.clone().in_operation("renew"));
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn renew(self: &Arc<Self>, partner: TenantId) -> Result<UnixTime> {
+        let grant = self.usable_grant(partner).await?;
+        let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let key = CacheKey { partner, tenant: partner, audience: first_audience(&audiences) };
+        self.token_for(key, true, None).await?;
+        let renewed = self.store.grant(&self.key.grant(partner)).await?;
+        renewed.map(|grant| grant.facts.expires_on).ok_or_else(|| {
+            Error::new(ErrorKind::ConsentRequired, "renew", "the grant was removed while it was being renewed")
+        })
+    }
+}
+
+/// What would befall every further partner too.
+fn stops_all(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::AppCredentialInvalid
+            | ErrorKind::AppCredentialExpired
+            | ErrorKind::ConfigMissing
+            | ErrorKind::StoreUnavailable
+            | ErrorKind::StoreUnwritable
+    )
+}

@@ -1,0 +1,229 @@
+//! Access tokens: from memory, else from the store, else from the service.
+
+use std::sync::Arc;
+
+use super::exchange::EARLY_REFRESH_PATIENCE;
+use super::flight::FlightKey;
+use super::token_cache::CacheKey;
+use super::{App, Inner};
+use crate::audience::Audience;
+use crate::clock::UnixTime;
+use crate::error::{Error, Result};
+use crate::ids::{TenantId, TenantRef};
+use crate::secret::AccessToken;
+use crate::store::{Mfa, StoredToken, TokenFacts, TokenKey};
+
+/// What token is wanted.
+#[derive(Clone, Debug)]
+pub struct TokenRequest {
+    /// Whose grant; may be left out where there is one only.
+    pub partner: Option<TenantRef>,
+    /// The customer whose tenant the token is for; the partner's own when left out.
+    pub customer: Option<TenantRef>,
+    /// The service it is for.
+    pub audience: Audience,
+    /// Claims that a service challenged us to satisfy, as JSON. Caches are passed over.
+    pub claims: Option<String>,
+    /// Fetch a new one even if a good one is at hand.
+    pub fresh: bool,
+}
+
+impl TokenRequest {
+    /// A token for `audience` in the tenant of the only partner there is.
+    pub fn new(audience: Audience) -> Self {
+        Self { partner: None, customer: None, audience, claims: None, fresh: false }
+    }
+
+    /// With this partner's grant.
+    #[must_use]
+    pub fn partner(mut self, partner: impl Into<TenantRef>) -> Self {
+        self.partner = Some(partner.into());
+        self
+    }
+
+    /// In this customer's tenant.
+    #[must_use]
+    pub fn customer(mut self, customer: impl Into<TenantRef>) -> Self {
+        self.customer = Some(customer.into());
+        self
+    }
+}
+
+/// An access token and what is known of it.
+#[derive(Debug)]
+pub struct Token {
+    pub(crate) secret: AccessToken,
+    /// The partner whose grant it came from.
+    pub partner: TenantId,
+    /// The tenant it is good in.
+    pub tenant: TenantId,
+    /// The service it is for.
+    pub audience: Audience,
+    /// When it ends.
+    pub expires_on: UnixTime,
+    /// From when a new one should be asked for.
+    pub refresh_after: UnixTime,
+    /// Scopes it was issued with.
+    pub scopes: Vec<String>,
+    /// Whether MFA is in it.
+    pub mfa: Mfa,
+    /// What went wrong without keeping the token from you: a store that could not be written.
+    pub warnings: Vec<Error>,
+}
+
+/// A token with less time left than this is not handed out: it would end on its way.
+const LEAST_LEFT: i64 = 60;
+
+impl Token {
+    /// The token itself, for the `Authorization` header.
+    pub fn secret(&self) -> &AccessToken {
+        &self.secret
+    }
+
+    /// Whether it can still be used at `now`.
+    pub fn is_usable(&self, now: UnixTime) -> bool {
+        self.expires_on.since(now) > LEAST_LEFT
+    }
+
+    /// Whether there is no reason to ask for a new one at `now`.
+    pub fn is_fresh(&self, now: UnixTime) -> bool {
+        self.is_usable(now) && now < self.refresh_after
+    }
+
+    pub(crate) fn from_stored(key: &CacheKey, stored: StoredToken) -> Self {
+        let StoredToken { token, facts } = stored;
+        Self::new(key, token, facts, Vec::new())
+    }
+
+    pub(crate) fn new(key: &CacheKey, secret: AccessToken, facts: TokenFacts, warnings: Vec<Error>) -> Self {
+        Self {
+            secret,
+            partner: key.partner,
+            tenant: key.tenant,
+            audience: key.audience.clone(),
+            expires_on: facts.expires_on,
+            refresh_after: facts.refresh_after,
+            scopes: facts.scopes,
+            mfa: facts.mfa,
+            warnings,
+        }
+    }
+}
+
+impl App {
+    /// An access token for one audience in one tenant. From memory it is a hash look-up; from the store, one record; else the grant is redeemed, and
+    /// what came back is durable before this returns.
+    ///
+    /// Errors: `ConsentRequired`, `GrantExpired` and their kin when a person must act; `RateLimited`, `ServerUnavailable` when waiting helps.
+    pub async fn token(&self, request: &TokenRequest) -> Result<Arc<Token>> {
+        self.inner().token(request).await.map_err(|error| in_token(error, request))
+    }
+
+    /// The token if it is in memory and fresh: no I/O, no waiting. For a caller that would rather not enter a runtime.
+    pub fn token_in_memory(&self, partner: TenantId, tenant: TenantId, audience: &Audience) -> Option<Arc<Token>> {
+        let inner = self.inner();
+        let token = inner.tokens.get(&CacheKey { partner, tenant, audience: audience.clone() })?;
+        token.is_fresh(inner.clock.now()).then_some(token)
+    }
+
+    /// The tenant that `name` is, if that is known without I/O.
+    pub fn tenant_in_memory(&self, name: &TenantRef) -> Option<TenantId> {
+        self.inner().directory.tenant_in_memory(name, self.inner().clock.now())
+    }
+}
+
+fn in_token(error: Error, request: &TokenRequest) -> Error {
+    let error = error.in_operation("token").with_context("audience", &request.audience);
+    let error = request.partner.iter().fold(error, |error, partner| error.with_context("partner", partner));
+    request.customer.iter().fold(error, |error, customer| error.with_context("customer", customer))
+}
+
+impl Inner {
+    async fn token(self: &Arc<Self>, request: &TokenRequest) -> Result<Arc<Token>> {
+        let partner = self.partner(request.partner.as_ref(), "token").await?;
+        let tenant = match &request.customer {
+            Some(customer) => self.tenant(customer).await?,
+            None => partner,
+        };
+        let key = CacheKey { partner, tenant, audience: request.audience.clone() };
+        self.token_for(key, request.fresh, request.claims.clone()).await
+    }
+
+    pub(super) async fn token_for(
+        self: &Arc<Self>,
+        key: CacheKey,
+        fresh: bool,
+        claims: Option<String>,
+    ) -> Result<Arc<Token>> {
+        let now = self.clock.now();
+        let bypass = fresh || claims.is_some();
+        let old = if bypass { None } else { self.tokens.get(&key) };
+        if let Some(token) = old.as_ref().filter(|token| token.is_fresh(now)) {
+            return Ok(token.clone());
+        }
+        let old = old.filter(|token| token.is_usable(now));
+        let flight = FlightKey { token: key.clone(), fresh, claims: claims.clone() };
+        // While somebody else fetches the new one, the old one does.
+        if let Some(token) =
+            old.as_ref().filter(|_| self.flights.is_flying(&flight) || self.negative.get(&key).is_some())
+        {
+            return Ok(token.clone());
+        }
+        if claims.is_none()
+            && let Some(refusal) = self.negative.get(&key)
+        {
+            return Err(refusal);
+        }
+        let inner = self.clone();
+        let wanted = key.clone();
+        let flight = self.flights.join(flight, move || async move { inner.fetch(wanted, bypass, claims).await });
+        let Some(old) = old else { return flight.await };
+        match tokio::time::timeout(EARLY_REFRESH_PATIENCE, flight).await {
+            Ok(Ok(token)) => Ok(token),
+            // The old token outlives a passing fault; a definitive refusal is for the caller to know while there is time.
+            Ok(Err(error)) if error.kind().retry() != crate::error::Retry::After => Err(error),
+            Ok(Err(error)) => {
+                tracing::warn!(error = error.kind().id(), audience = %key.audience, "early refresh failed, the present token goes on");
+                self.negative.put(key, error, None);
+                Ok(old)
+            }
+            Err(_) => Ok(old),
+        }
+    }
+
+    /// The flight itself: the store first, then, alone among all processes, the service.
+    async fn fetch(self: Arc<Self>, key: CacheKey, bypass: bool, claims: Option<String>) -> Result<Arc<Token>> {
+        let token_key = self.token_key(&key);
+        let mut kept = None;
+        if !bypass {
+            kept = self.kept_token(&key, &token_key).await?;
+            if let Some(token) = kept.take_if(|token| token.is_fresh(self.clock.now())) {
+                return Ok(self.remember(key, token));
+            }
+        }
+        match self.redeem(&key, &token_key, bypass, claims.as_deref()).await {
+            Ok(token) => Ok(self.remember(key, token)),
+            Err(error) => match kept {
+                // A process that has just started has the same right to the old token as one that runs.
+                Some(token) if error.kind().retry() == crate::error::Retry::After => Ok(self.remember(key, token)),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The store's token if it is usable.
+    pub(super) async fn kept_token(&self, key: &CacheKey, token_key: &TokenKey) -> Result<Option<Token>> {
+        let kept = self.store.token(token_key).await?.map(|stored| Token::from_stored(key, stored));
+        Ok(kept.filter(|token| token.is_usable(self.clock.now())))
+    }
+
+    fn remember(&self, key: CacheKey, token: Token) -> Arc<Token> {
+        let token = Arc::new(token);
+        self.tokens.put(key, token.clone(), self.clock.now());
+        token
+    }
+
+    pub(super) fn token_key(&self, key: &CacheKey) -> TokenKey {
+        TokenKey { grant: self.key.grant(key.partner), tenant: key.tenant, audience: key.audience.name().to_owned() }
+    }
+}

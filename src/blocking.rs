@@ -1,0 +1,234 @@
+//! The same operations, blocking: for Python, C, C# and plain Rust. Safe to share between threads, and after a fork.
+//!
+//! This is the only part of the crate that starts a runtime. Do not call it from inside one.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+
+use crate::app::config::Config;
+use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented};
+use crate::app::grants::GrantStatus;
+use crate::app::renew::Renewed;
+use crate::app::token::{Token, TokenRequest};
+use crate::app::{self, Parts};
+use crate::audience::Audience;
+use crate::clock::UnixTime;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
+use crate::ids::TenantRef;
+use crate::secret::RefreshToken;
+
+/// Asked every 50 milliseconds while an operation waits; an error ends the wait with that error. What was sent is still saved.
+pub type Interrupt<'a> = &'a mut dyn FnMut() -> Result<()>;
+
+/// Waits without a way to interrupt.
+pub fn never() -> Result<()> {
+    Ok(())
+}
+
+/// An [`app::App`] and the runtime it runs on.
+#[derive(Debug)]
+pub struct App {
+    state: ArcSwap<State>,
+    config: Config,
+}
+
+#[derive(Debug)]
+struct State {
+    app: app::App,
+    /// Taken out when the handle closes.
+    runtime: Option<Runtime>,
+    forks: u64,
+    can_reopen: bool,
+}
+
+impl App {
+    /// Opens the app that the environment and the user's configuration file describe.
+    pub fn from_env() -> Result<Self> {
+        Self::open(Config::from_env()?)
+    }
+
+    /// Opens the app that `config` describes.
+    pub fn open(config: Config) -> Result<Self> {
+        // What is in memory only is not in the child's hands to rebuild.
+        let can_reopen = config.store.starts_with("sqlite:");
+        Ok(Self { state: ArcSwap::from_pointee(State::open(config.clone(), Parts::default(), can_reopen)?), config })
+    }
+
+    /// Opens it with some parts brought along. Such a handle does not survive a fork.
+    pub fn open_with(config: Config, parts: Parts) -> Result<Self> {
+        Ok(Self { state: ArcSwap::from_pointee(State::open(config.clone(), parts, false)?), config })
+    }
+
+    /// The asynchronous app inside. Its futures run on this handle's runtime: hand them to [`App::run`].
+    pub fn app(&self) -> Result<app::App> {
+        Ok(self.state()?.app.clone())
+    }
+
+    /// Runs `operation` to its end on this thread, asking `interrupt` now and then.
+    pub fn run<T, F>(&self, operation: impl FnOnce(app::App) -> F, interrupt: Interrupt<'_>) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        const PATIENCE: Duration = Duration::from_millis(50);
+        let state = self.state()?;
+        let runtime =
+            state.runtime.as_ref().ok_or_else(|| Error::new(ErrorKind::HandleInvalid, "open", "the app was closed"))?;
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(Error::new(
+                ErrorKind::NotSupported,
+                "open",
+                "the blocking API was called from inside a runtime",
+            )
+            .with_hint("use the asynchronous App there"));
+        }
+        let operation = operation(state.app.clone());
+        runtime.block_on(async {
+            tokio::pin!(operation);
+            loop {
+                match tokio::time::timeout(PATIENCE, &mut operation).await {
+                    Ok(result) => return result,
+                    Err(_) => interrupt()?,
+                }
+            }
+        })
+    }
+
+    /// The runtime's handle, for bindings that have futures of their own to run.
+    pub fn runtime(&self) -> Result<tokio::runtime::Handle> {
+        self.state()?
+            .runtime
+            .as_ref()
+            .map(|runtime| runtime.handle().clone())
+            .ok_or_else(|| Error::new(ErrorKind::HandleInvalid, "open", "the app was closed"))
+    }
+
+    /// See [`app::App::token`]. One that is in memory costs a hash look-up.
+    pub fn token(&self, request: &TokenRequest, interrupt: Interrupt<'_>) -> Result<Arc<Token>> {
+        if let Some(token) = self.token_in_memory(request)? {
+            return Ok(token);
+        }
+        let request = request.clone();
+        self.run(|app| async move { app.token(&request).await }, interrupt)
+    }
+
+    /// The token if it is in memory and fresh, without waiting.
+    pub fn token_in_memory(&self, request: &TokenRequest) -> Result<Option<Arc<Token>>> {
+        if request.fresh || request.claims.is_some() {
+            return Ok(None);
+        }
+        let state = self.state()?;
+        let known = |name: &Option<TenantRef>| name.as_ref().and_then(|name| state.app.tenant_in_memory(name));
+        let Some(partner) = known(&request.partner) else { return Ok(None) };
+        let tenant = if request.customer.is_some() { known(&request.customer) } else { Some(partner) };
+        Ok(tenant.and_then(|tenant| state.app.token_in_memory(partner, tenant, &request.audience)))
+    }
+
+    /// See [`app::App::begin_consent`].
+    pub fn begin_consent(&self, request: &ConsentRequest, interrupt: Interrupt<'_>) -> Result<ConsentLink> {
+        self.run(|app| async move { app.begin_consent(request).await }, interrupt)
+    }
+
+    /// See [`app::App::complete_consent`].
+    pub fn complete_consent(
+        &self,
+        reply: &str,
+        options: ConsentOptions,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Consented> {
+        self.run(|app| async move { app.complete_consent(reply, options).await }, interrupt)
+    }
+
+    /// See [`app::App::import_grant`].
+    pub fn import_grant(
+        &self,
+        partner: &TenantRef,
+        refresh_token: RefreshToken,
+        audiences: &[Audience],
+        options: ConsentOptions,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Consented> {
+        self.run(|app| async move { app.import_grant(partner, refresh_token, audiences, options).await }, interrupt)
+    }
+
+    /// See [`app::App::grants`].
+    pub fn grants(&self, interrupt: Interrupt<'_>) -> Result<Vec<GrantStatus>> {
+        self.run(|app| async move { app.grants().await }, interrupt)
+    }
+
+    /// See [`app::App::grant`].
+    pub fn grant(&self, partner: &TenantRef, interrupt: Interrupt<'_>) -> Result<GrantStatus> {
+        self.run(|app| async move { app.grant(partner).await }, interrupt)
+    }
+
+    /// See [`app::App::renew`].
+    pub fn renew(&self, partner: &TenantRef, interrupt: Interrupt<'_>) -> Result<UnixTime> {
+        self.run(|app| async move { app.renew(partner).await }, interrupt)
+    }
+
+    /// See [`app::App::renew_due`].
+    pub fn renew_due(
+        &self,
+        by: UnixTime,
+        progress: impl FnMut(usize, usize, &Renewed) + Send,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Vec<Renewed>> {
+        self.run(|app| async move { app.renew_due(by, progress).await }, interrupt)
+    }
+
+    /// See [`app::App::revoke`].
+    pub fn revoke(&self, partner: &TenantRef, interrupt: Interrupt<'_>) -> Result<bool> {
+        self.run(|app| async move { app.revoke(partner).await }, interrupt)
+    }
+
+    /// The state to work with. In a forked child it is opened anew; the parent's is left alone, for closing its connections would disturb the parent.
+    fn state(&self) -> Result<Arc<State>> {
+        let state = self.state.load_full();
+        if state.forks == fork::count() {
+            return Ok(state);
+        }
+        if !state.can_reopen {
+            return Err(Error::new(
+                ErrorKind::ForkedHandle,
+                "open",
+                "the handle was opened before a fork, and its store is in memory",
+            ));
+        }
+        let reopened = Arc::new(State::open(self.config.clone(), Parts::default(), true)?);
+        std::mem::forget(self.state.swap(reopened.clone()));
+        std::mem::forget(state);
+        Ok(reopened)
+    }
+}
+
+impl State {
+    fn open(config: Config, parts: Parts, can_reopen: bool) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("partnersam")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Internal, "open", "no threads can be started").with_cause(error))?;
+        let app = runtime.block_on(app::App::open_with(config, parts))?;
+        Ok(Self { app, runtime: Some(runtime), forks: fork::count(), can_reopen })
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        /// A redemption that was sent gets this long to be saved.
+        const LAST_SAVES: Duration = Duration::from_secs(2);
+        let Some(runtime) = self.runtime.take() else { return };
+        if self.forks == fork::count() {
+            runtime.block_on(self.app.settle(LAST_SAVES));
+            runtime.shutdown_background();
+        } else {
+            // The threads are the parent's: there is nothing here to stop.
+            std::mem::forget(runtime);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! [`Transport`] by reqwest: TLS by rustls with the operating system's certificate store.
+
+use std::error::Error as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fs_err as fs;
+use futures_util::future::BoxFuture;
+
+use super::{LARGEST_ANSWER, Transport};
+use crate::cloud::Authority;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The one HTTP client for requests that carry tokens or secrets. Honours SSL_CERT_FILE and the proxy variables.
+#[derive(Debug)]
+pub struct HttpClient {
+    authority: Authority,
+    extra_ca: Option<std::path::PathBuf>,
+    // Reading the system's certificates takes longer than everything else that a call from a warm store does, so it waits for the first request.
+    client: OnceLock<reqwest::Client>,
+}
+
+impl HttpClient {
+    /// A client for the hosts of `authority`. `extra_ca` is a PEM file that is trusted besides the system's store: the emulator's.
+    pub fn new(authority: Authority, extra_ca: Option<std::path::PathBuf>) -> Self {
+        Self { authority, extra_ca, client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let unusable = |message: &str, cause: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::TlsFailed, "connect", message).with_cause(cause)
+        };
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .user_agent(concat!("partnersam/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &self.extra_ca {
+            let pem = fs::read(path).map_err(|error| unusable("the emulator's certificate cannot be read", &error))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| unusable("the emulator's certificate is not PEM", &error))?;
+            // Only this authority, and no proxy: the emulator is on loopback.
+            builder = builder.tls_certs_only(certificates).no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| unusable("no secure connection can be set up on this machine", &error.without_url()))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl Transport for HttpClient {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Vec<u8>>>> {
+        Box::pin(async move {
+            let host = request.uri().host().unwrap_or_default().to_owned();
+            let url = url::Url::parse(&request.uri().to_string())
+                .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request has no valid address"))?;
+            if !self.authority.allows(&url) {
+                return Err(Error::new(
+                    ErrorKind::HostNotAllowed,
+                    "connect",
+                    "the address is outside the configured cloud, so nothing was sent",
+                )
+                .with_context("host", &host));
+            }
+            let request = reqwest::Request::try_from(request)
+                .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request cannot be sent"))?;
+            let exchange = async {
+                let mut answer = self.client()?.execute(request).await.map_err(|error| translate(error, &host))?;
+                let mut response = http::Response::new(Vec::new());
+                *response.status_mut() = answer.status();
+                *response.headers_mut() = std::mem::take(answer.headers_mut());
+                while let Some(chunk) = answer.chunk().await.map_err(|error| translate(error, &host))? {
+                    if response.body().len() + chunk.len() > LARGEST_ANSWER {
+                        return Err(Error::new(
+                            ErrorKind::ResponseTooLarge,
+                            "connect",
+                            format!("the answer has more than {LARGEST_ANSWER} bytes"),
+                        )
+                        .with_context("host", &host));
+                    }
+                    response.body_mut().extend_from_slice(&chunk);
+                }
+                if response.status().is_redirection() {
+                    return Err(Error::new(
+                        ErrorKind::RedirectRefused,
+                        "connect",
+                        "the service answered with a redirect, which was not followed",
+                    )
+                    .with_http_status(response.status().as_u16())
+                    .with_context("host", &host));
+                }
+                Ok(response)
+            };
+            match tokio::time::timeout(deadline, exchange).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::new(
+                    ErrorKind::Timeout,
+                    "connect",
+                    format!("no answer within {} seconds", deadline.as_secs()),
+                )
+                .with_context("host", &host)),
+            }
+        })
+    }
+}
+
+/// The one place where reqwest's errors become ours. Its address is taken off first: it may carry parameters.
+fn translate(error: reqwest::Error, host: &str) -> Error {
+    let error = error.without_url();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    let mut is_tls = false;
+    while let Some(cause) = next {
+        is_tls |= cause.is::<rustls::Error>();
+        // Some layers hide theirs behind an io::Error.
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            is_tls |= io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        }
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let (kind, message) = if error.is_timeout() {
+        (ErrorKind::Timeout, "the service did not answer in time")
+    } else if is_tls {
+        (ErrorKind::TlsFailed, "the service's certificate or its TLS was refused")
+    } else if error.is_connect() {
+        (ErrorKind::NetworkUnavailable, "the service could not be reached")
+    } else {
+        (ErrorKind::NetworkUnavailable, "the connection broke off")
+    };
+    causes.into_iter().fold(Error::new(kind, "connect", message).with_context("host", host), Error::with_cause)
+}

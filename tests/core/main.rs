@@ -1,0 +1,10 @@
+//! The core against a live emulator over TLS: what crosses the boundary between app, store, transport and service.
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod consent;
+mod isolation;
+mod refusals;
+mod renewal;
+mod rotation;
+mod tokens;
+mod world;

@@ -1,0 +1,120 @@
+//! A world to play in: an emulator of its own, an app with a store of its own, and someone who signs in.
+
+use std::path::PathBuf;
+
+use partnersam::app::config::Config;
+use partnersam::app::consent::{ConsentOptions, ConsentRequest, Consented};
+use partnersam::app::{App, Parts};
+use partnersam::{Audience, Error, TenantRef};
+use partnersam_emulator::{Emulator, Options};
+use serde_json::{Value, json};
+
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) app: App,
+    control: reqwest::Client,
+}
+
+pub(crate) fn partner() -> TenantRef {
+    "fabrikam.com".parse().expect("a domain")
+}
+
+impl World {
+    /// With an SQLite store and a key file.
+    pub(crate) async fn new() -> Self {
+        Self::with(Parts::default()).await
+    }
+
+    async fn with(parts: Parts) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = Options::default();
+        options.ready_file = Some(folder.path().join("ready.json"));
+        let emulator = Emulator::start(options).await.expect("an emulator");
+        let ca = std::fs::read(&emulator.ready().ca_file).expect("a certificate");
+        let control = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(&ca).expect("PEM")])
+            .no_proxy()
+            .build()
+            .expect("a client");
+        partnersam::store::create_key_file(&folder.path().join("key")).expect("a key");
+        let config = config(&folder.path().to_path_buf());
+        let app = App::open_with(config, parts).await.expect("an app");
+        Self { emulator, folder, app, control }
+    }
+
+    /// A second app on the same store and emulator, as another process would have it.
+    pub(crate) async fn another_app(&self) -> App {
+        App::open(config(&self.folder.path().to_path_buf())).await.expect("an app")
+    }
+
+    pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.emulator.ready().control);
+        let request = self.control.post(url).header("content-type", "application/json").body(body.to_string());
+        let answer = request.send().await.expect("an answer").bytes().await.expect("a body");
+        serde_json::from_slice(&answer).unwrap_or(Value::Null)
+    }
+
+    pub(crate) async fn scenario(&self, scenario: Value) {
+        self.control("/scenario", scenario).await;
+    }
+
+    /// Token requests with this grant type since the last reset.
+    pub(crate) async fn redemptions(&self, grant_type: &str) -> usize {
+        let url = format!("{}/requests", self.emulator.ready().control);
+        let answer = self.control.get(url).send().await.expect("an answer").bytes().await.expect("a body");
+        let log: Value = serde_json::from_slice(&answer).expect("JSON");
+        log["requests"].as_array().expect("a list").iter().filter(|entry| entry["grant_type"] == grant_type).count()
+    }
+
+    pub(crate) async fn forget_requests(&self) {
+        self.control("/requests/reset", json!({})).await;
+    }
+
+    /// Signs in at `url` as `upn` and brings the reply.
+    pub(crate) async fn sign_in(&self, url: &str, upn: &str) -> String {
+        let answer = self.control("/signin", json!({ "authorize_url": url, "upn": upn, "accept": true })).await;
+        let fields = answer["form"]["fields"].as_object().unwrap_or_else(|| panic!("no form in {answer}"));
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in fields {
+            form.append_pair(name, value.as_str().expect("a text"));
+        }
+        form.finish()
+    }
+
+    pub(crate) fn ask(&self) -> ConsentRequest {
+        let mut request = ConsentRequest::new(partner());
+        request.redirect_uri = Some("http://localhost:5001/".parse().expect("an address"));
+        request
+    }
+
+    pub(crate) async fn consent_as(&self, upn: &str) -> Result<Consented, Error> {
+        let link = self.app.begin_consent(&self.ask()).await?;
+        let reply = self.sign_in(link.url.as_str(), upn).await;
+        self.app.complete_consent(&reply, ConsentOptions::default()).await
+    }
+
+    pub(crate) async fn consent(&self) -> Consented {
+        self.consent_as("admin@fabrikam.com").await.expect("a consent")
+    }
+
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.folder.path().join("data").join("grants.db")
+    }
+}
+
+fn config(folder: &PathBuf) -> Config {
+    let folder = folder.clone();
+    Config::from_environment(&move |name| match name {
+        "PARTNERSAM_EMULATOR" => Some(folder.join("ready.json").display().to_string()),
+        "PARTNERSAM_STORE" => Some(format!("sqlite:{}", folder.join("data").join("grants.db").display())),
+        "PARTNERSAM_KEY_FILE" => Some(folder.join("key").display().to_string()),
+        "PARTNERSAM_CONFIG" => None,
+        _ => None,
+    })
+    .expect("a configuration")
+}
+
+pub(crate) fn graph() -> partnersam::app::token::TokenRequest {
+    partnersam::app::token::TokenRequest::new(Audience::Graph).partner(partner())
+}
