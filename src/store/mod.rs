@@ -3,7 +3,26 @@
 //! Every operation touches one record, so its cost does not grow with the number of partners. What a store holds is sealed (`seal.rs`) before it
 //! gets there; its readers alone can use nothing of it.
 
+pub mod key;
+mod lease;
+mod memory;
+mod private_file;
+#[cfg(feature = "sqlite")]
+mod recovery;
+mod seal;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod contract;
+#[cfg(test)]
+mod fixtures;
+
 use std::fmt;
+#[cfg(feature = "sqlite")]
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,9 +30,54 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::clock::UnixTime;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClientId, TenantId};
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
+
+pub use key::{AskPassphrase, KeyProvider, KeySource, StoreKey, create_key_file};
+
+/// Opens the store at `uri`: `sqlite:PATH` or `memory:`. Touches nothing yet: file and key are opened when they are first needed, and a store
+/// that could not be opened is tried again by the next operation.
+///
+/// Errors: `ConfigInvalid`, or `NotSupported` where this build lacks the kind of store.
+pub fn open(uri: &str, keys: Arc<dyn KeyProvider>) -> Result<Arc<dyn GrantStore>> {
+    match uri.split_once(':') {
+        Some(("memory", "")) => Ok(memory()),
+        #[cfg(feature = "sqlite")]
+        Some(("sqlite", path)) if !path.is_empty() => Ok(Arc::new(sqlite::SqliteStore::new(Path::new(path), keys)?)),
+        #[cfg(not(feature = "sqlite"))]
+        Some(("sqlite", path)) if !path.is_empty() => {
+            let _ = keys;
+            Err(Error::new(ErrorKind::NotSupported, "open", "this build has no sqlite: store"))
+        }
+        // The value is not repeated: addresses of other kinds of store can have a password in them.
+        _ => Err(Error::new(ErrorKind::ConfigInvalid, "open", "store is not a store that this build knows")
+            .with_hint("set `store` to sqlite:PATH or memory:")
+            .with_context("key", "store")),
+    }
+}
+
+/// A store that lives and dies with the process.
+pub fn memory() -> Arc<dyn GrantStore> {
+    Arc::new(memory::MemoryStore::default())
+}
+
+/// How many pending consents a store keeps: whoever floods it with new ones finds an end.
+const MAX_PENDING: usize = 10_000;
+
+fn too_many_pending() -> Error {
+    Error::new(ErrorKind::StoreUnavailable, "store", "too many consents are pending")
+        .with_hint("wait until some of the open links have ended")
+        .with_retry_after(Duration::from_secs(60))
+}
+
+#[cfg(feature = "sqlite")]
+/// The path with `suffix` added to the file's name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
 
 /// Whose grant: one partner's, given to one app, at one authority. Injective: two of them never share a record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,6 +233,16 @@ pub enum Expect {
     Generation(u64),
 }
 
+impl Expect {
+    /// Whether a record of generation `found` (none: there is no record) is what was expected.
+    fn is_met_by(self, found: Option<u64>) -> bool {
+        match self {
+            Self::Absent => found.is_none(),
+            Self::Generation(generation) => found == Some(generation),
+        }
+    }
+}
+
 /// How a guarded write went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -258,7 +332,8 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// One grant, or none where there is none.
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>>;
 
-    /// Writes a grant if the record is as expected. Durable when it returns `Yes`.
+    /// Writes a grant if the record is as expected. Durable when it returns `Yes`. One that is dead, or another account's than before, takes its
+    /// access tokens with it.
     fn put_grant<'a>(
         &'a self,
         key: &'a GrantKey,
@@ -266,6 +341,25 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         facts: &'a GrantFacts,
         expect: Expect,
     ) -> BoxFuture<'a, Result<Written>>;
+
+    /// [`put_grant`](Self::put_grant), and when that is won [`put_token`](Self::put_token): what one redemption brings, in one write where the
+    /// store can. When the grant's write is lost nothing is kept.
+    fn put_grant_and_token<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        expect: Expect,
+        token: (&'a TokenKey, &'a AccessToken, &'a TokenFacts),
+    ) -> BoxFuture<'a, Result<Written>> {
+        Box::pin(async move {
+            let written = self.put_grant(key, refresh_token, facts, expect).await?;
+            if let Written::Yes(_) = written {
+                self.put_token(token.0, token.1, token.2).await?;
+            }
+            Ok(written)
+        })
+    }
 
     /// Keeps a rotated refresh token safe when [`put_grant`](Self::put_grant) failed: sealed, beside the store, applied when the store works again.
     fn put_recovery<'a>(
@@ -296,7 +390,8 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// A kept access token, or none. One that cannot be opened any more is none: it is a cache.
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>>;
 
-    /// Keeps an access token for the next process.
+    /// Keeps an access token for the next process. Dropped where there is no active grant to keep it with: a revoked grant is not brought back by
+    /// a redemption that was on its way.
     fn put_token<'a>(
         &'a self,
         key: &'a TokenKey,

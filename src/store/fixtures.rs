@@ -1,0 +1,78 @@
+//! Grants and tokens that the tests of this folder put into stores.
+
+use crate::clock::UnixTime;
+use crate::ids::TenantId;
+use crate::store::{
+    AppKey, GrantFacts, GrantKey, GrantState, Mfa, MfaEvidence, PendingConsent, PendingFacts, TokenFacts, TokenKey,
+};
+use uuid::Uuid;
+
+/// The moment at which the tests play.
+pub(crate) const NOW: UnixTime = UnixTime(1_800_000_000);
+
+pub(crate) fn tenant(number: u128) -> TenantId {
+    TenantId::new(Uuid::from_u128(0xffff_0000_0000_0000_0000_0000_0000_0000 + number))
+}
+
+pub(crate) fn app() -> AppKey {
+    AppKey {
+        authority: "emulator".to_owned(),
+        client_id: "aaaabbbb-0000-cccc-1111-dddd2222eeee".parse().unwrap_or_else(|_| unreachable!()),
+    }
+}
+
+pub(crate) fn grant_key(number: u128) -> GrantKey {
+    app().grant(tenant(number))
+}
+
+pub(crate) fn grant_facts() -> GrantFacts {
+    GrantFacts {
+        user_oid: "user-1".to_owned(),
+        user_name: "admin@fabrikam.example".to_owned(),
+        domains: vec!["fabrikam.example".to_owned()],
+        consented_on: NOW,
+        mfa: MfaEvidence { verdict: Mfa::Yes, amr: vec!["mfa".to_owned()], partner_center: None, checked_on: NOW },
+        last_redeemed_on: NOW,
+        expires_on: NOW.plus(90 * 86_400),
+        renew_after: NOW.plus(7 * 86_400),
+        audiences: vec!["graph".to_owned()],
+        purpose: "tests".to_owned(),
+        taints: Vec::new(),
+        state: GrantState::Active,
+    }
+}
+
+pub(crate) fn dead_facts() -> GrantFacts {
+    GrantFacts { state: GrantState::Dead { on: NOW, reason: "GrantRevoked".to_owned() }, ..grant_facts() }
+}
+
+pub(crate) fn token_key(number: u128, audience: &str) -> TokenKey {
+    TokenKey { grant: grant_key(number), tenant: tenant(number), audience: audience.to_owned() }
+}
+
+pub(crate) fn token_facts() -> TokenFacts {
+    TokenFacts {
+        received_on: NOW,
+        expires_on: NOW.plus(3600),
+        refresh_after: NOW.plus(3300),
+        scopes: vec!["User.Read".to_owned()],
+        mfa: Mfa::Yes,
+    }
+}
+
+pub(crate) fn pending(number: u8) -> PendingConsent {
+    PendingConsent {
+        app: app(),
+        state_hash: [number; 32],
+        verifier: crate::secret::PkceVerifier::new("not-a-real-verifier"),
+        facts: PendingFacts {
+            tenant: tenant(u128::from(number)),
+            partner: "fabrikam.example".to_owned(),
+            redirect_uri: "http://127.0.0.1:1/reply".parse().unwrap_or_else(|_| unreachable!()),
+            audiences: vec!["graph".to_owned()],
+            purpose: "tests".to_owned(),
+            nonce: "not-a-real-nonce".to_owned(),
+            expires_on: NOW.plus(600),
+        },
+    }
+}

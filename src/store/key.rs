@@ -1,0 +1,243 @@
+//! Where the store's key comes from. It is 32 bytes and opens everything in the store; it never lies beside what it opens unless someone
+//! put it there, and nothing falls back to plain text where there is none.
+
+pub mod credentials_directory;
+pub mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
+pub mod passphrase;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Passphrase;
+use crate::store::seal::{self, KeyBytes};
+
+pub use file::create_key_file;
+pub use passphrase::Derivation;
+
+/// The key that opens a store. Redacted, wiped when dropped.
+pub struct StoreKey(KeyBytes);
+
+/// What a key file and a service credential begin with; 43 characters of base64url and a line end follow.
+const TEXT_FORM: &str = "partnersam-key-1:";
+
+impl StoreKey {
+    /// A new key from the system's random source.
+    pub fn generate() -> Result<Self> {
+        seal::new_key().map(Self)
+    }
+
+    /// Takes over 32 bytes that came from elsewhere and wipes the source.
+    pub fn from_bytes(bytes: &mut [u8; 32]) -> Self {
+        let key = Self(Zeroizing::new(*bytes));
+        bytes.zeroize();
+        key
+    }
+
+    pub(crate) fn expose(&self) -> &KeyBytes {
+        &self.0
+    }
+
+    /// The key as the one line of text that a key file holds.
+    fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        text.push_str(TEXT_FORM);
+        // EXPOSE: the text goes into the key file, mode 0600, which is where this key lives.
+        URL_SAFE_NO_PAD.encode_string(self.0.as_slice(), &mut text);
+        text.push('\n');
+        text
+    }
+
+    /// Reads the text form; none for anything else.
+    fn from_text(text: &[u8]) -> Option<Self> {
+        let encoded = text.trim_ascii().strip_prefix(TEXT_FORM.as_bytes())?;
+        let mut key = KeyBytes::default();
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, key.as_mut_slice()).ok()?;
+        (length == key.len()).then_some(Self(key))
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(..)")
+    }
+}
+
+/// What a store tells a [`KeyProvider`] of itself.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct KeyRequest<'a> {
+    /// Random name of the store, so that two stores never share a keyring entry.
+    pub store_id: &'a str,
+    /// Whether nothing is sealed in the store yet: only then may a missing key be made.
+    pub may_create: bool,
+    /// How this store derives a key from a passphrase.
+    pub derivation: &'a Derivation,
+}
+
+/// Hands out the key of a store when it is first needed. May block: on a keyring's prompt, on a slow derivation.
+pub trait KeyProvider: fmt::Debug + Send + Sync {
+    /// The key. Errors: `StoreKeyMissing`, `StoreKeyLocked`, `StoreInsecure`, `StoreForbidden`.
+    fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey>;
+}
+
+/// Where the key of a store lives, as configured: `keyring`, `file:PATH`, `passphrase` or `credentials-directory[:NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeySource {
+    /// The operating system's keyring: Secret Service, Windows Credential Manager, macOS Keychain.
+    Keyring {
+        /// The service that the entry is filed under.
+        service: String,
+        /// The user that it is filed under; none: the store's own id.
+        user: Option<String>,
+    },
+    /// A file with one line, mode 0600; [`create_key_file`] makes one.
+    File(PathBuf),
+    /// A passphrase, stretched with Argon2id; whoever opens the store asks for it, see [`KeySource::provider`].
+    Passphrase,
+    /// A service credential of systemd (`LoadCredential=`): a key file in `$CREDENTIALS_DIRECTORY`.
+    CredentialsDirectory {
+        /// The credential's name.
+        name: String,
+    },
+}
+
+/// Asks for the passphrase: a prompt, a file descriptor, a variable; the caller's business.
+pub type AskPassphrase = Box<dyn Fn() -> Result<Passphrase> + Send + Sync>;
+
+impl KeySource {
+    /// What hands out the key. `ask` is only called for [`KeySource::Passphrase`].
+    pub fn provider(self, ask: Option<AskPassphrase>) -> Arc<dyn KeyProvider> {
+        match (self, ask) {
+            (Self::Passphrase, Some(ask)) => Arc::new(passphrase::PassphraseKey::new(ask)),
+            (source, _) => Arc::new(source),
+        }
+    }
+}
+
+impl Default for KeySource {
+    fn default() -> Self {
+        Self::Keyring { service: "partnersam".to_owned(), user: None }
+    }
+}
+
+impl KeyProvider for KeySource {
+    fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey> {
+        match self {
+            #[cfg(feature = "keyring")]
+            Self::Keyring { service, user } => {
+                keyring::key(service, user.as_deref().unwrap_or(request.store_id), request.may_create)
+            }
+            #[cfg(not(feature = "keyring"))]
+            Self::Keyring { .. } => {
+                Err(Error::new(ErrorKind::NotSupported, "open the store's key", "this build has no keyring support")
+                    .with_hint("use a key file, a passphrase or a service credential"))
+            }
+            Self::File(path) => file::read(path),
+            Self::Passphrase => {
+                Err(Error::new(ErrorKind::StoreKeyMissing, "open the store's key", "no passphrase was given")
+                    .with_hint(
+                        "give the passphrase that the store was made with, or use a key file for unattended runs",
+                    ))
+            }
+            Self::CredentialsDirectory { name } => credentials_directory::read(name),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyring { .. } => f.write_str("keyring"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Passphrase => f.write_str("passphrase"),
+            Self::CredentialsDirectory { name } => write!(f, "credentials-directory:{name}"),
+        }
+    }
+}
+
+impl FromStr for KeySource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (kind, rest) = match text.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (text, None),
+        };
+        match (kind, rest) {
+            ("keyring", None) => Ok(Self::default()),
+            ("file", Some(path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            ("passphrase", None) => Ok(Self::Passphrase),
+            ("credentials-directory", None) => {
+                Ok(Self::CredentialsDirectory { name: credentials_directory::DEFAULT_NAME.to_owned() })
+            }
+            ("credentials-directory", Some(name)) if credentials_directory::is_name(name) => {
+                Ok(Self::CredentialsDirectory { name: name.to_owned() })
+            }
+            // The value is not repeated: whoever mistakes this setting for the place of the passphrase itself must not find it in a log.
+            _ => Err(Error::new(ErrorKind::ConfigInvalid, "open", "key is not a key source")
+                .with_hint("set `key` to keyring, file:PATH, passphrase or credentials-directory:NAME")
+                .with_context("key", "key")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_read_back_as_themselves() {
+        for text in ["keyring", "file:/var/lib/partnersam/key", "passphrase", "credentials-directory:store-key"] {
+            assert_eq!(text.parse::<KeySource>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "credentials-directory".parse::<KeySource>().unwrap().to_string(),
+            "credentials-directory:partnersam-key"
+        );
+    }
+
+    #[test]
+    fn what_is_no_source_is_refused_and_not_repeated() {
+        for bad in ["", "keyring:x", "file:", "file", "hunter2", "passphrase:hunter2", "credentials-directory:../x"] {
+            let error = bad.parse::<KeySource>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{bad}");
+            assert!(!error.to_json().contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_form_reads_back_and_nothing_else_does() {
+        let key = StoreKey::from_bytes(&mut [7; 32]);
+        let text = key.to_text();
+        assert_eq!(StoreKey::from_text(text.as_bytes()).unwrap().0.as_slice(), [7; 32]);
+        let long = format!("{}AAAA", text.trim_end());
+        for bad in ["", "partnersam-key-1:", "partnersam-key-2:BwcH", "partnersam-key-1:BwcH", long.as_str(), "x"] {
+            assert!(StoreKey::from_text(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_a_key() {
+        let key = StoreKey::from_bytes(&mut [0x41; 32]);
+        assert_eq!(format!("{key:?}"), "StoreKey(..)");
+    }
+
+    #[test]
+    fn a_passphrase_that_nobody_gives_is_a_missing_key() {
+        let derivation = Derivation::quick_for_tests();
+        let request = KeyRequest { store_id: "s", may_create: true, derivation: &derivation };
+        let error = KeySource::Passphrase.provider(None).key(&request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StoreKeyMissing);
+    }
+}

@@ -1,0 +1,80 @@
+//! A key in a file: one line of text that only its owner can read.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::key::StoreKey;
+use crate::store::private_file::{self, Readers};
+
+/// Makes a key file at `path` with mode 0600, and its folder with mode 0700 where there is none. A file that is there already is never
+/// replaced (`InvalidArgument`): it may be the only key to a store.
+pub fn create_key_file(path: &Path) -> Result<()> {
+    let key = StoreKey::generate()?;
+    // EXPOSE: the key goes into the file that is to hold it.
+    private_file::create(path, key.to_text().as_bytes())
+}
+
+pub(super) fn read(path: &Path) -> Result<StoreKey> {
+    read_for(path, Readers::Owner)
+}
+
+pub(super) fn read_for(path: &Path, readers: Readers) -> Result<StoreKey> {
+    let Some(text) = private_file::read(path, readers)? else {
+        return Err(Error::new(ErrorKind::StoreKeyMissing, "open the store's key", "there is no key file")
+            .with_hint("`partnersam init --key-file PATH` makes one; to open an old store, bring back the file it was made with")
+            .with_context("path", path.display()));
+    };
+    StoreKey::from_text(&text).ok_or_else(|| {
+        Error::new(ErrorKind::StoreKeyWrong, "open the store's key", "the key file does not hold a key")
+            .with_hint("a key file is one line: partnersam-key-1: and 43 characters")
+            .with_context("path", path.display())
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_key_file_reads_back_and_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new").join("key");
+        create_key_file(&path).unwrap();
+        let key = read(&path).unwrap();
+        assert_eq!(create_key_file(&path).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        assert_eq!(read(&path).unwrap().expose(), key.expose());
+    }
+
+    #[test]
+    fn absent_and_malformed_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::StoreKeyMissing);
+        private_file::create(&path, b"not-a-key\n").unwrap();
+        let error = read(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StoreKeyWrong);
+        assert!(!error.to_json().contains("not-a-key"), "{error:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_can_read_or_that_is_a_link_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create_key_file(&path).unwrap();
+        symlink(&path, folder.path().join("link")).unwrap();
+        assert_eq!(read(&folder.path().join("link")).unwrap_err().kind(), ErrorKind::StoreInsecure);
+        std::fs::hard_link(&path, folder.path().join("hard")).unwrap();
+        assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::StoreInsecure);
+        std::fs::remove_file(folder.path().join("hard")).unwrap();
+        for mode in [0o640, 0o604, 0o660] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).unwrap_err().kind(), ErrorKind::StoreInsecure, "{mode:o}");
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(read(&path).is_ok());
+        assert_eq!(read(folder.path()).unwrap_err().kind(), ErrorKind::StoreInsecure);
+    }
+}

@@ -1,0 +1,116 @@
+//! A key in the operating system's keyring. The only file that knows the keyring crates.
+//!
+//! No process-global default store is set: two libraries in one process must not fight over it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use keyring_core::api::CredentialStoreApi;
+use keyring_core::{Entry, Error as KeyringError};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::key::StoreKey;
+
+/// The key filed under `service` and `user`; a new one where there is none and `may_create` allows it.
+pub(super) fn key(service: &str, user: &str, may_create: bool) -> Result<StoreKey> {
+    let entry = open(service, user)?;
+    match entry.get_secret().map(Zeroizing::new) {
+        Ok(secret) => match <[u8; 32]>::try_from(secret.as_slice()) {
+            Ok(mut bytes) => Ok(StoreKey::from_bytes(&mut bytes)),
+            Err(_) => Err(failure(ErrorKind::StoreKeyWrong, "the keyring's entry does not hold a key")),
+        },
+        Err(KeyringError::NoEntry) if may_create => {
+            let key = StoreKey::generate()?;
+            // EXPOSE: the key goes into the keyring, which is where it lives.
+            entry.set_secret(key.expose().as_slice()).map_err(translate)?;
+            Ok(key)
+        }
+        Err(error) => Err(translate(error)),
+    }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn open(service: &str, user: &str) -> Result<Entry> {
+    let store = zbus_secret_service_keyring_store::Store::new().map_err(translate)?;
+    build(&store, service, user, &HashMap::from([("label", "partnersam: key of a store of grants")]))
+}
+
+#[cfg(windows)]
+fn open(service: &str, user: &str) -> Result<Entry> {
+    let store = windows_native_keyring_store::Store::new().map_err(translate)?;
+    // The default would let the key roam to every machine of the domain.
+    build(&store, service, user, &HashMap::from([("persistence", "Local")]))
+}
+
+#[cfg(target_os = "macos")]
+fn open(service: &str, user: &str) -> Result<Entry> {
+    let store = apple_native_keyring_store::keychain::Store::new().map_err(translate)?;
+    build(&store, service, user, &HashMap::new())
+}
+
+fn build(store: &Arc<impl CredentialStoreApi>, service: &str, user: &str, with: &HashMap<&str, &str>) -> Result<Entry> {
+    store.build(service, user, Some(with)).map_err(translate)
+}
+
+/// The one place where the keyring's errors become ours. `BadEncoding` and `BadDataFormat` carry the secret's bytes and show them in
+/// `Debug`, `Ambiguous` whole entries: nothing of these three is passed on.
+fn translate(error: KeyringError) -> Error {
+    match &error {
+        KeyringError::NoEntry => failure(ErrorKind::StoreKeyMissing, "the keyring has no key for this store")
+            .with_hint("log in as the account that made the store, or bring back its keyring; a store whose key is lost cannot be opened"),
+        KeyringError::NoStorageAccess(cause) if cause.to_string().contains("result not returned") => {
+            failure(ErrorKind::StoreKeyMissing, "the keyring has no default collection to keep a key in")
+        }
+        KeyringError::NoStorageAccess(cause) => {
+            failure(ErrorKind::StoreKeyLocked, "the keyring did not let the key out").with_cause(cause)
+        }
+        KeyringError::PlatformFailure(cause) => {
+            failure(ErrorKind::StoreKeyMissing, "there is no keyring to reach on this machine").with_cause(cause)
+        }
+        KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) => {
+            failure(ErrorKind::StoreKeyWrong, "the keyring's entry does not hold a key")
+        }
+        KeyringError::Ambiguous(_) => {
+            failure(ErrorKind::StoreKeyWrong, "the keyring has several entries for this store")
+                .with_hint("remove all but the right one in the keyring's own program")
+        }
+        other => failure(ErrorKind::StoreKeyMissing, "the keyring cannot keep this store's key").with_cause(other),
+    }
+}
+
+fn failure(kind: ErrorKind, message: &str) -> Error {
+    Error::new(kind, "open the store's key", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_carries_the_secret_does_not_carry_it_on() {
+        let secret = b"not-a-real-key".to_vec();
+        let malformed: Box<dyn std::error::Error + Send + Sync> = "not-a-real-key".into();
+        for error in [KeyringError::BadEncoding(secret.clone()), KeyringError::BadDataFormat(secret.clone(), malformed)]
+        {
+            let ours = translate(error);
+            assert_eq!(ours.kind(), ErrorKind::StoreKeyWrong);
+            let shown = format!("{ours:?} {ours} {}", ours.to_json());
+            assert!(!shown.contains("not-a-real-key") && !shown.contains(&format!("{secret:?}")), "{shown}");
+        }
+    }
+
+    #[test]
+    fn locked_missing_and_unreachable_differ() {
+        let kind = |error| translate(error).kind();
+        assert_eq!(kind(KeyringError::NoEntry), ErrorKind::StoreKeyMissing);
+        assert_eq!(kind(KeyringError::NoStorageAccess("SS error: prompt dismissed".into())), ErrorKind::StoreKeyLocked);
+        assert_eq!(
+            kind(KeyringError::NoStorageAccess("SS error: result not returned from SS API".into())),
+            ErrorKind::StoreKeyMissing
+        );
+        let unreachable = translate(KeyringError::PlatformFailure("no such file".into()));
+        assert_eq!(unreachable.kind(), ErrorKind::StoreKeyMissing);
+        assert!(unreachable.hint().contains("PARTNERSAM_KEY_FILE"), "{}", unreachable.hint());
+    }
+}

@@ -1,0 +1,319 @@
+//! A store that lives and dies with the process: for tests, and for programs that keep grants elsewhere. Nothing is sealed, for nothing
+//! leaves memory; every secret is wiped when it goes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use crate::clock::UnixTime;
+use crate::error::Result;
+use crate::ids::TenantId;
+use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
+use crate::store::{
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, MAX_PENDING, PendingConsent,
+    PendingFacts, StoredToken, TokenFacts, TokenKey, Written, lease,
+};
+
+/// How many access tokens and how many domains are kept at most: they are only a cache here.
+const MAX_CACHED: usize = 100_000;
+
+/// See [the module](self).
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    kept: Mutex<Kept>,
+    leased: Arc<Mutex<HashSet<String>>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    grants: BTreeMap<GrantKey, KeptGrant>,
+    pending: HashMap<(AppKey, [u8; 32]), KeptPending>,
+    domains: HashMap<(String, String), (TenantId, UnixTime)>,
+    tokens: usize,
+}
+
+struct KeptGrant {
+    generation: u64,
+    refresh_token: RefreshToken,
+    facts: GrantFacts,
+    tokens: HashMap<(TenantId, String), (AccessToken, TokenFacts)>,
+}
+
+struct KeptPending {
+    verifier: PkceVerifier,
+    facts: PendingFacts,
+}
+
+impl MemoryStore {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryStore(..)")
+    }
+}
+
+/// What is decided at once needs no future of its own.
+fn at_once<'a, T: Send + 'a>(result: Result<T>) -> BoxFuture<'a, Result<T>> {
+    ready(result).boxed()
+}
+
+impl GrantStore for MemoryStore {
+    fn location(&self) -> String {
+        "memory:".to_owned()
+    }
+
+    fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
+        at_once(Ok(self.kept().grants.get(key).map(|kept| Grant {
+            key: key.clone(),
+            generation: kept.generation,
+            // EXPOSE: the caller redeems it; the store keeps its own.
+            refresh_token: RefreshToken::new(kept.refresh_token.expose()),
+            facts: kept.facts.clone(),
+        })))
+    }
+
+    fn put_grant<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        expect: Expect,
+    ) -> BoxFuture<'a, Result<Written>> {
+        at_once(Ok(self.kept().write(key, refresh_token, facts, expect)))
+    }
+
+    fn put_grant_and_token<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        expect: Expect,
+        (token_key, token, token_facts): (&'a TokenKey, &'a AccessToken, &'a TokenFacts),
+    ) -> BoxFuture<'a, Result<Written>> {
+        let mut kept = self.kept();
+        let written = kept.write(key, refresh_token, facts, expect);
+        if let Written::Yes(_) = written {
+            kept.keep_token(token_key, token, token_facts);
+        }
+        at_once(Ok(written))
+    }
+
+    fn put_recovery<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        replaces: u64,
+    ) -> BoxFuture<'a, Result<()>> {
+        // Memory is never unwritable: the journal would be applied at once, and dropped where it is stale.
+        self.kept().write(key, refresh_token, facts, Expect::Generation(replaces));
+        at_once(Ok(()))
+    }
+
+    fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
+        let mut kept = self.kept();
+        let removed = kept.grants.remove(key);
+        kept.tokens -= removed.as_ref().map_or(0, |grant| grant.tokens.len());
+        at_once(Ok(removed.is_some()))
+    }
+
+    fn tenants<'a>(
+        &'a self,
+        app: &'a AppKey,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        let kept = self.kept();
+        let tenants = kept.of_app(app).map(|(key, _)| key.tenant);
+        at_once(Ok(tenants.filter(|tenant| after.is_none_or(|after| *tenant > after)).take(limit).collect()))
+    }
+
+    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        let kept = self.kept();
+        let mut due: Vec<_> = kept
+            .of_app(app)
+            .filter(|(_, grant)| grant.facts.state == GrantState::Active && grant.facts.renew_after <= by)
+            .map(|(key, grant)| (grant.facts.renew_after, key.tenant))
+            .collect();
+        due.sort_unstable();
+        at_once(Ok(due.into_iter().map(|(_, tenant)| tenant).take(limit).collect()))
+    }
+
+    fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
+        at_once(Ok(()))
+    }
+
+    fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
+        let kept = self.kept();
+        let found = kept.grants.get(&key.grant).and_then(|grant| grant.tokens.get(&(key.tenant, key.audience.clone())));
+        at_once(Ok(found.map(|(token, facts)| StoredToken {
+            // EXPOSE: the caller uses it; the store keeps its own.
+            token: AccessToken::new(token.expose()),
+            facts: facts.clone(),
+        })))
+    }
+
+    fn put_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        token: &'a AccessToken,
+        facts: &'a TokenFacts,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.kept().keep_token(key, token, facts);
+        at_once(Ok(()))
+    }
+
+    fn remove_token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<()>> {
+        let mut kept = self.kept();
+        let removed =
+            kept.grants.get_mut(&key.grant).and_then(|grant| grant.tokens.remove(&(key.tenant, key.audience.clone())));
+        kept.tokens -= usize::from(removed.is_some());
+        at_once(Ok(()))
+    }
+
+    fn put_pending<'a>(&'a self, pending: &'a PendingConsent, now: UnixTime) -> BoxFuture<'a, Result<()>> {
+        let mut kept = self.kept();
+        kept.pending.retain(|_, pending| pending.facts.expires_on > now);
+        if kept.pending.len() >= MAX_PENDING {
+            return at_once(Err(super::too_many_pending()));
+        }
+        // EXPOSE: a second copy for the store itself.
+        let verifier = PkceVerifier::new(pending.verifier.expose());
+        let name = (pending.app.clone(), pending.state_hash);
+        kept.pending.insert(name, KeptPending { verifier, facts: pending.facts.clone() });
+        at_once(Ok(()))
+    }
+
+    fn pending<'a>(
+        &'a self,
+        app: &'a AppKey,
+        state_hash: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<PendingConsent>>> {
+        let kept = self.kept();
+        at_once(Ok(kept.pending.get(&(app.clone(), *state_hash)).map(|pending| PendingConsent {
+            app: app.clone(),
+            state_hash: *state_hash,
+            // EXPOSE: the caller completes the consent with it.
+            verifier: PkceVerifier::new(pending.verifier.expose()),
+            facts: pending.facts.clone(),
+        })))
+    }
+
+    fn take_pending<'a>(&'a self, app: &'a AppKey, state_hash: &'a [u8; 32]) -> BoxFuture<'a, Result<bool>> {
+        at_once(Ok(self.kept().pending.remove(&(app.clone(), *state_hash)).is_some()))
+    }
+
+    fn domain<'a>(
+        &'a self,
+        authority: &'a str,
+        domain: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(TenantId, UnixTime)>>> {
+        at_once(Ok(self.kept().domains.get(&(authority.to_owned(), domain.to_owned())).copied()))
+    }
+
+    fn put_domain<'a>(
+        &'a self,
+        authority: &'a str,
+        domain: &'a str,
+        tenant: TenantId,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<()>> {
+        let mut kept = self.kept();
+        if kept.domains.len() >= MAX_CACHED {
+            kept.domains.clear();
+        }
+        kept.domains.insert((authority.to_owned(), domain.to_owned()), (tenant, now));
+        at_once(Ok(()))
+    }
+
+    fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>> {
+        lease::poll(patience, || {
+            let mut leased = self.leased.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(leased.insert(name.to_owned()).then(|| {
+                Box::new(HeldName { name: name.to_owned(), leased: Arc::clone(&self.leased) }) as Box<dyn Lease>
+            }))
+        })
+        .boxed()
+    }
+}
+
+impl Kept {
+    fn of_app(&self, app: &AppKey) -> impl Iterator<Item = (&GrantKey, &KeptGrant)> {
+        let first = app.grant(TenantId::new(uuid::Uuid::nil()));
+        let last = app.grant(TenantId::new(uuid::Uuid::max()));
+        self.grants.range(first..=last)
+    }
+
+    fn write(&mut self, key: &GrantKey, token: &RefreshToken, facts: &GrantFacts, expect: Expect) -> Written {
+        let stored = self.grants.get_mut(key);
+        let found = stored.as_ref().map(|grant| grant.generation);
+        if !expect.is_met_by(found) {
+            return Written::Lost(found);
+        }
+        // EXPOSE: a second copy for the store itself.
+        let refresh_token = RefreshToken::new(token.expose());
+        let generation = found.unwrap_or_default() + 1;
+        match stored {
+            Some(grant) => {
+                if facts.state != GrantState::Active || facts.user_oid != grant.facts.user_oid {
+                    self.tokens -= grant.tokens.len();
+                    grant.tokens.clear();
+                }
+                grant.generation = generation;
+                grant.refresh_token = refresh_token;
+                grant.facts = facts.clone();
+            }
+            None => {
+                let grant = KeptGrant { generation, refresh_token, facts: facts.clone(), tokens: HashMap::new() };
+                self.grants.insert(key.clone(), grant);
+            }
+        }
+        Written::Yes(generation)
+    }
+
+    fn keep_token(&mut self, key: &TokenKey, token: &AccessToken, facts: &TokenFacts) {
+        if self.tokens >= MAX_CACHED {
+            for grant in self.grants.values_mut() {
+                grant.tokens.clear();
+            }
+            self.tokens = 0;
+        }
+        let active = self.grants.get_mut(&key.grant).filter(|grant| grant.facts.state == GrantState::Active);
+        if let Some(grant) = active {
+            // EXPOSE: a second copy for the store itself.
+            let kept = (AccessToken::new(token.expose()), facts.clone());
+            let replaced = grant.tokens.insert((key.tenant, key.audience.clone()), kept);
+            self.tokens += usize::from(replaced.is_none());
+        }
+    }
+}
+
+/// A held lease.
+#[derive(Debug)]
+struct HeldName {
+    name: String,
+    leased: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Lease for HeldName {}
+
+impl Drop for HeldName {
+    fn drop(&mut self) {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::store::contract::contract!(|| (MemoryStore::default(), ()));
+}

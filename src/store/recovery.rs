@@ -1,0 +1,255 @@
+//! The recovery journal: refresh tokens that were redeemed but could not be written to their place, sealed in files beside the store.
+//!
+//! A token is kept as a file of its own, named at random and never changed, so that removing one that was applied never removes a newer one.
+
+use std::cmp::Reverse;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::private_file::{self, Readers, UNFINISHED, failure};
+use crate::store::seal::{self, Identity, Record, Sealer};
+use crate::store::{GrantKey, beside};
+
+const KEPT: &str = "sealed";
+const SET_ASIDE: &str = "unreadable";
+
+/// The journal of one store.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    folder: PathBuf,
+}
+
+/// The first line of a file, in clear: what is needed to find the record and to open the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heading {
+    pub(crate) key: GrantKey,
+    pub(crate) user_oid: String,
+    /// The generation of the record that the token was redeemed from.
+    pub(crate) replaces: u64,
+}
+
+/// One kept token, still sealed.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    path: PathBuf,
+    written: SystemTime,
+    pub(crate) heading: Heading,
+    sealed: Vec<u8>,
+}
+
+impl Journal {
+    /// The journal of the store at `path`.
+    pub(crate) fn beside(path: &Path) -> Self {
+        Self { folder: beside(path, ".recovery") }
+    }
+
+    /// Whether there may be something in it: costs one look at the folder, which is only there while it is needed.
+    pub(crate) fn is_in_use(&self) -> bool {
+        fs::symlink_metadata(&self.folder).is_ok()
+    }
+
+    /// Keeps `plain` ([`seal::join`]). Durable when it returns.
+    pub(crate) fn put(&self, sealer: &Sealer, heading: &Heading, plain: &[u8]) -> Result<()> {
+        let mut bytes = serde_json::to_vec(heading).map_err(|error| {
+            Error::new(ErrorKind::Internal, "store", "a heading cannot be written").with_cause(error)
+        })?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&sealer.seal(&heading.identity(), plain)?);
+        let mut random = [0; 16];
+        seal::random(&mut random)?;
+        let name = format!("{:032x}.{KEPT}", u128::from_be_bytes(random));
+        // Twice, for whoever empties the folder removes it, too.
+        for is_last in [false, true] {
+            let kept = private_file::folder(&self.folder)
+                .and_then(|folder| private_file::replace(&folder.join(&name), &bytes));
+            match kept {
+                Err(_) if !is_last && !self.is_in_use() => {}
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that is kept, what was written last first. What cannot be read as an entry is set aside.
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for path in self.files()? {
+            if path.extension() == Some(OsStr::new(KEPT)) {
+                match read(&path)? {
+                    Reading::Entry(entry) => entries.push(*entry),
+                    Reading::Gone => {}
+                    Reading::Malformed => self.set_aside(&path),
+                }
+            }
+        }
+        entries.sort_by_key(|entry| Reverse((entry.heading.replaces, entry.written)));
+        Ok(entries)
+    }
+
+    /// Removes an entry that was applied or is stale.
+    pub(crate) fn remove(&self, entry: &Entry) -> Result<()> {
+        remove(&entry.path)?;
+        private_file::sync_folder(&self.folder)
+    }
+
+    /// Keeps an entry that does not open out of the way, for a person to look at.
+    pub(crate) fn put_aside(&self, entry: &Entry) {
+        self.set_aside(&entry.path);
+    }
+
+    /// Removes everything of one grant.
+    pub(crate) fn remove_grant(&self, key: &GrantKey) -> Result<()> {
+        if !self.is_in_use() {
+            return Ok(());
+        }
+        for entry in self.entries()?.iter().filter(|entry| entry.heading.key == *key) {
+            self.remove(entry)?;
+        }
+        self.tidy();
+        Ok(())
+    }
+
+    /// Removes what died with its writer, and the folder when it is empty.
+    pub(crate) fn tidy(&self) {
+        for path in self.files().unwrap_or_default() {
+            let is_unfinished = path.to_str().is_some_and(|name| name.ends_with(UNFINISHED));
+            if is_unfinished && private_file::is_abandoned(&path) {
+                let _ = fs::remove_file(&path);
+            }
+        }
+        // Fails while there is something in it, as it should.
+        let _ = fs::remove_dir(&self.folder);
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let listed = match fs::read_dir(&self.folder) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failure(error, &self.folder)),
+        };
+        listed.map(|file| file.map(|file| file.path()).map_err(|error| failure(error, &self.folder))).collect()
+    }
+
+    fn set_aside(&self, path: &Path) {
+        tracing::warn!(path = %path.display(), "a file of the recovery journal cannot be opened and is set aside");
+        let _ = fs::rename(path, path.with_extension(SET_ASIDE));
+    }
+}
+
+impl Entry {
+    /// The token and facts of the entry, as [`Journal::put`] got them.
+    pub(crate) fn open(&self, sealer: &Sealer) -> Result<Zeroizing<Vec<u8>>> {
+        sealer.open(&self.heading.identity(), &self.sealed)
+    }
+}
+
+impl Heading {
+    fn identity(&self) -> Identity<'_> {
+        Identity::of_grant(Record::Recovery, &self.key, &self.user_oid, self.replaces)
+    }
+}
+
+enum Reading {
+    Entry(Box<Entry>),
+    Gone,
+    Malformed,
+}
+
+fn read(path: &Path) -> Result<Reading> {
+    let Some(bytes) = private_file::read(path, Readers::Owner)? else { return Ok(Reading::Gone) };
+    let written = match fs::symlink_metadata(path).and_then(|facts| facts.modified()) {
+        Ok(written) => written,
+        Err(_) => return Ok(Reading::Gone),
+    };
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let heading = parts.next().and_then(|line| serde_json::from_slice(line).ok());
+    Ok(match (heading, parts.next()) {
+        (Some(heading), Some(sealed)) => {
+            Reading::Entry(Box::new(Entry { path: path.to_owned(), written, heading, sealed: sealed.to_vec() }))
+        }
+        _ => Reading::Malformed,
+    })
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(error, path)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::grant_key;
+
+    fn heading(number: u128, replaces: u64) -> Heading {
+        Heading { key: grant_key(number), user_oid: "user-1".to_owned(), replaces }
+    }
+
+    fn sealer() -> Sealer {
+        Sealer::new(&Zeroizing::new([1; 32]))
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_newest_first_and_goes_when_it_was_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("grants.db"));
+        assert!(!journal.is_in_use());
+        journal.put(&sealer(), &heading(1, 4), b"older").unwrap();
+        journal.put(&sealer(), &heading(1, 5), b"newer").unwrap();
+        let entries = journal.entries().unwrap();
+        let opened: Vec<_> = entries.iter().map(|entry| entry.open(&sealer()).unwrap().to_vec()).collect();
+        assert_eq!(opened, [b"newer", b"older"]);
+        for entry in &entries {
+            journal.remove(entry).unwrap();
+        }
+        journal.tidy();
+        assert!(!journal.is_in_use());
+    }
+
+    #[test]
+    fn a_heading_that_was_changed_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("grants.db"));
+        journal.put(&sealer(), &heading(1, 4), b"not-a-real-token").unwrap();
+        let mut entry = journal.entries().unwrap().remove(0);
+        for bent in [heading(2, 4), heading(1, 5)] {
+            entry.heading = bent;
+            assert!(entry.open(&sealer()).is_err());
+        }
+    }
+
+    #[test]
+    fn junk_is_set_aside_and_a_dead_writers_rest_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("grants.db"));
+        private_file::create(&journal.folder.join("junk.sealed"), b"junk").unwrap();
+        private_file::create(&journal.folder.join("x.sealed.00.unfinished"), b"half").unwrap();
+        assert!(journal.entries().unwrap().is_empty());
+        journal.tidy();
+        let left: Vec<_> = journal.files().unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].extension(), Some(OsStr::new(SET_ASIDE)));
+    }
+
+    #[test]
+    fn removing_a_grant_leaves_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("grants.db"));
+        journal.put(&sealer(), &heading(1, 1), b"x").unwrap();
+        journal.put(&sealer(), &heading(2, 1), b"y").unwrap();
+        journal.remove_grant(&grant_key(1)).unwrap();
+        let left = journal.entries().unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].heading.key, grant_key(2));
+    }
+}

@@ -1,0 +1,317 @@
+//! Sealing: XChaCha20-Poly1305 under a key, bound to what the record is and whose.
+//!
+//! Two keys stand above every partner's record: the store's key wraps a key per partner, and that one seals the partner's records. A swapped,
+//! copied or rolled-back record does not open, because its associated data names another owner or another generation; and a removed grant
+//! is unreadable at once, whatever becomes of the bytes, because its key is gone.
+
+use chacha20poly1305::aead::array::Array;
+use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{ClientId, TenantId};
+use crate::store::GrantKey;
+
+/// The layout of [`Identity::encode`] and of a sealed value. A new layout gets a new number, and the old one goes on being read.
+const FORMAT: u8 = 1;
+
+const NONCE: usize = 24;
+const TAG: usize = 16;
+/// Format, nonce and tag around the plain text.
+const OVERHEAD: usize = 1 + NONCE + TAG;
+
+/// A 32-byte key, wiped when dropped.
+pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
+
+/// What a sealed value is. A value of one kind never opens as another. Numbers are stored: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Record {
+    /// Tells a wrong store key from a corrupt record.
+    KeyCheck = 1,
+    /// A partner's key, wrapped by the store's.
+    PartnerKey = 2,
+    /// A refresh token and what is known of it.
+    Grant = 3,
+    /// An access token and what is known of it.
+    AccessToken = 4,
+    /// A pending consent.
+    Pending = 5,
+    /// The tenant of a domain.
+    Domain = 6,
+    /// A refresh token that could not be written to its place.
+    Recovery = 7,
+}
+
+/// What a sealed value is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity<'a> {
+    pub(crate) record: Record,
+    pub(crate) authority: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) user_oid: &'a str,
+    pub(crate) generation: u64,
+    /// Whatever else names the record.
+    pub(crate) extra: &'a [&'a [u8]],
+}
+
+impl<'a> Identity<'a> {
+    /// The identity of a record that belongs to no app.
+    pub(crate) fn of_store(record: Record, extra: &'a [&'a [u8]]) -> Self {
+        Self { record, authority: "", client_id: "", tenant: None, user_oid: "", generation: 0, extra }
+    }
+
+    /// The identity of a record of one app.
+    pub(crate) fn of_app(record: Record, authority: &'a str, client_id: &'a ClientId, extra: &'a [&'a [u8]]) -> Self {
+        Self { authority, client_id: client_id.as_str(), ..Self::of_store(record, extra) }
+    }
+
+    /// The identity of a record of one partner's grant.
+    pub(crate) fn of_grant(record: Record, key: &'a GrantKey, user_oid: &'a str, generation: u64) -> Self {
+        Self {
+            tenant: Some(key.tenant),
+            user_oid,
+            generation,
+            ..Self::of_app(record, &key.authority, &key.client_id, &[])
+        }
+    }
+
+    /// The associated data: every part with its length before it, so that no two identities have the same bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(192);
+        bytes.push(FORMAT);
+        bytes.push(self.record as u8);
+        bytes.extend_from_slice(&self.generation.to_be_bytes());
+        let tenant = self.tenant.map(TenantId::uuid);
+        let parts = [
+            self.authority.as_bytes(),
+            self.client_id.as_bytes(),
+            tenant.as_ref().map(|id| id.as_bytes().as_slice()).unwrap_or_default(),
+            self.user_oid.as_bytes(),
+        ];
+        for part in parts.iter().chain(self.extra) {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+}
+
+/// A key that seals and opens. Wiped when dropped.
+pub(crate) struct Sealer(XChaCha20Poly1305);
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer(..)")
+    }
+}
+
+impl Sealer {
+    /// Takes the key into use.
+    pub(crate) fn new(key: &KeyBytes) -> Self {
+        // EXPOSE: the cipher needs the key's bytes; it wipes its copy itself (feature `zeroize`).
+        let mut bytes = Array(**key);
+        let cipher = XChaCha20Poly1305::new(&bytes);
+        zeroize::Zeroize::zeroize(bytes.as_mut_slice());
+        Self(cipher)
+    }
+
+    /// Seals `plain` for `identity`: one byte of format, a random nonce, cipher text and tag.
+    pub(crate) fn seal(&self, identity: &Identity<'_>, plain: &[u8]) -> Result<Vec<u8>> {
+        let mut nonce = [0; NONCE];
+        random(&mut nonce)?;
+        let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plain);
+        // The capacity is exact: the plain text is overwritten where it stands and never left behind by a reallocation.
+        let text = sealed.get_mut(1 + NONCE..).unwrap_or_default();
+        let tag = self
+            .0
+            .encrypt_inout_detached(&Array(nonce), &identity.encode(), text.into())
+            .map_err(|_| Error::new(ErrorKind::Internal, "store", "a record is too large to seal"))?;
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
+    }
+
+    /// Opens what [`seal`](Self::seal) made for the same identity; `StoreCorrupt` for anything else.
+    pub(crate) fn open(&self, identity: &Identity<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.open_unless_tampered(identity, sealed).ok_or_else(|| {
+            Error::new(ErrorKind::StoreCorrupt, "store", "a sealed record does not open with its key and identity")
+        })
+    }
+
+    fn open_unless_tampered(&self, identity: &Identity<'_>, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (format, rest) = sealed.split_first()?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
+        let (text, tag) = rest.split_last_chunk::<TAG>()?;
+        if *format != FORMAT {
+            return None;
+        }
+        let mut plain = Zeroizing::new(text.to_vec());
+        self.0
+            .decrypt_inout_detached(&Array(*nonce), &identity.encode(), plain.as_mut_slice().into(), &Array(*tag))
+            .ok()?;
+        Some(plain)
+    }
+
+    /// Makes a partner's key: the sealer that uses it, and the key as this sealer wraps it.
+    pub(crate) fn new_partner(&self, key: &GrantKey) -> Result<(Self, Vec<u8>)> {
+        let bytes = new_key()?;
+        let wrapped = self.seal(&Identity::of_grant(Record::PartnerKey, key, "", 0), bytes.as_slice())?;
+        Ok((Self::new(&bytes), wrapped))
+    }
+
+    /// Opens a partner's key.
+    pub(crate) fn partner(&self, key: &GrantKey, wrapped: &[u8]) -> Result<Self> {
+        let opened = self.open(&Identity::of_grant(Record::PartnerKey, key, "", 0), wrapped)?;
+        match <[u8; 32]>::try_from(opened.as_slice()) {
+            Ok(bytes) => Ok(Self::new(&Zeroizing::new(bytes))),
+            Err(_) => Err(Error::new(ErrorKind::StoreCorrupt, "store", "a partner's key has the wrong length")),
+        }
+    }
+}
+
+/// A secret and its facts as one plain text: length of the secret, secret, facts as JSON. The secret never passes through a JSON writer,
+/// whose buffers nobody wipes.
+pub(crate) fn join(secret: &str, facts: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
+    let facts = serde_json::to_vec(facts)
+        .map(Zeroizing::new)
+        .map_err(|error| Error::new(ErrorKind::Internal, "store", "facts cannot be written").with_cause(error))?;
+    let mut plain = Zeroizing::new(Vec::with_capacity(8 + secret.len() + facts.len()));
+    plain.extend_from_slice(&(secret.len() as u64).to_be_bytes());
+    plain.extend_from_slice(secret.as_bytes());
+    plain.extend_from_slice(&facts);
+    Ok(plain)
+}
+
+/// What [`join`] joined.
+pub(crate) fn split<T: DeserializeOwned>(plain: &[u8]) -> Result<(&str, T)> {
+    split_unless_malformed(plain)
+        .ok_or_else(|| Error::new(ErrorKind::StoreCorrupt, "store", "a record opened but does not hold what it should"))
+}
+
+fn split_unless_malformed<T: DeserializeOwned>(plain: &[u8]) -> Option<(&str, T)> {
+    let (length, rest) = plain.split_first_chunk::<8>()?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).ok()?;
+    let (secret, facts) = rest.split_at_checked(length)?;
+    Some((std::str::from_utf8(secret).ok()?, serde_json::from_slice(facts).ok()?))
+}
+
+/// A key from the system's random source.
+pub(crate) fn new_key() -> Result<KeyBytes> {
+    let mut key = KeyBytes::default();
+    random(key.as_mut_slice())?;
+    Ok(key)
+}
+
+/// Fills `bytes` from the system's random source.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
+    aws_lc_rs::rand::fill(bytes)
+        .map_err(|_| Error::new(ErrorKind::Internal, "store", "the system's random source failed"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::fixtures::{grant_facts, grant_key};
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&Zeroizing::new([byte; 32]))
+    }
+
+    #[test]
+    fn a_value_opens_for_its_own_identity_and_for_no_other() {
+        let (key, other) = (grant_key(1), grant_key(2));
+        let identity = Identity::of_grant(Record::Grant, &key, "user-1", 7);
+        let sealed = sealer(1).seal(&identity, b"not-a-real-token").unwrap();
+        assert_eq!(sealer(1).open(&identity, &sealed).unwrap().as_slice(), b"not-a-real-token");
+        let elsewhere = GrantKey { authority: "china".to_owned(), ..key.clone() };
+        let another_app = GrantKey { client_id: "another-app".parse().unwrap(), ..key.clone() };
+        for wrong in [
+            Identity { record: Record::Recovery, ..identity },
+            Identity { generation: 6, ..identity },
+            Identity { generation: 8, ..identity },
+            Identity { user_oid: "user-2", ..identity },
+            Identity { extra: &[b""], ..identity },
+            Identity::of_grant(Record::Grant, &other, "user-1", 7),
+            Identity::of_grant(Record::Grant, &elsewhere, "user-1", 7),
+            Identity::of_grant(Record::Grant, &another_app, "user-1", 7),
+        ] {
+            assert_eq!(sealer(1).open(&wrong, &sealed).unwrap_err().kind(), ErrorKind::StoreCorrupt, "{wrong:?}");
+        }
+        assert!(sealer(2).open(&identity, &sealed).is_err());
+    }
+
+    #[test]
+    fn every_byte_of_a_sealed_value_counts() {
+        let key = grant_key(1);
+        let identity = Identity::of_grant(Record::Grant, &key, "user-1", 1);
+        let sealed = sealer(1).seal(&identity, b"not-a-real-token").unwrap();
+        for position in 0..sealed.len() {
+            let mut bent = sealed.clone();
+            bent[position] ^= 1;
+            assert!(sealer(1).open(&identity, &bent).is_err(), "byte {position}");
+            assert!(sealer(1).open(&identity, &sealed[..position]).is_err(), "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn a_partners_key_opens_for_that_partner_only() {
+        let (_, wrapped) = sealer(1).new_partner(&grant_key(1)).unwrap();
+        assert!(sealer(1).partner(&grant_key(1), &wrapped).is_ok());
+        assert!(sealer(1).partner(&grant_key(2), &wrapped).is_err());
+        assert!(sealer(2).partner(&grant_key(1), &wrapped).is_err());
+    }
+
+    #[test]
+    fn two_seals_of_one_value_share_no_nonce() {
+        let identity = Identity::of_store(Record::KeyCheck, &[]);
+        let seal = || sealer(1).seal(&identity, b"same").unwrap();
+        assert_ne!(seal()[1..1 + NONCE], seal()[1..1 + NONCE]);
+    }
+
+    #[test]
+    fn nothing_shows_a_key() {
+        assert_eq!(format!("{:?}", sealer(0x41)), "Sealer(..)");
+    }
+
+    #[test]
+    fn a_secret_and_its_facts_come_back() {
+        let facts = grant_facts();
+        let plain = join("not-a-real-token", &facts).unwrap();
+        let (secret, back) = split::<crate::store::GrantFacts>(&plain).unwrap();
+        assert_eq!((secret, back), ("not-a-real-token", facts));
+        for cut in 0..plain.len() {
+            assert!(split::<crate::store::GrantFacts>(&plain[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        /// The encoding is injective: however two identities cut the same characters into parts, their bytes differ.
+        #[test]
+        fn two_identities_never_share_their_bytes(
+            a in ("[ab]{0,3}", "[ab]{0,3}", "[ab]{0,3}", prop::collection::vec("[ab]{0,2}", 0..3), 0..3_u64),
+            b in ("[ab]{0,3}", "[ab]{0,3}", "[ab]{0,3}", prop::collection::vec("[ab]{0,2}", 0..3), 0..3_u64),
+        ) {
+            fn bytes(parts: &(String, String, String, Vec<String>, u64)) -> Vec<u8> {
+                let extra: Vec<&[u8]> = parts.3.iter().map(String::as_bytes).collect();
+                Identity {
+                    authority: &parts.0,
+                    client_id: &parts.1,
+                    user_oid: &parts.2,
+                    generation: parts.4,
+                    ..Identity::of_store(Record::Grant, &extra)
+                }
+                .encode()
+            }
+            prop_assert_eq!(a == b, bytes(&a) == bytes(&b));
+        }
+    }
+}

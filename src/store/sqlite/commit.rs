@@ -1,0 +1,162 @@
+//! Group commit. What makes a write slow is waiting for the disk, and one wait can serve many: writes that come while the disk is busy are
+//! gathered and become one transaction. Each still gets its own verdict, and none is told "done" before its transaction is durable.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::TransactionBehavior;
+use tokio::sync::oneshot;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::sqlite::connection::Connection;
+use crate::store::sqlite::fault::{failure, is_of_the_whole_store};
+use crate::store::sqlite::schema;
+
+/// How many writes at most share a transaction: bounds how long a reader of the log has to look.
+const MOST: usize = 256;
+
+/// A transaction as a job sees it.
+pub(super) struct Open<'a> {
+    pub(super) connection: &'a rusqlite::Connection,
+    /// The store's [`key_check`](schema::key_check), read in this transaction.
+    pub(super) key_check: Option<Vec<u8>>,
+}
+
+/// One write and whoever waits for it. It may run several times, but only one run is ever committed.
+trait Job: Send {
+    fn run(&mut self, open: &Open<'_>) -> Result<()>;
+    fn answer(self: Box<Self>, outcome: Result<()>);
+}
+
+struct Waiting<T, F> {
+    work: F,
+    verdict: Option<T>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnMut(&Open<'_>) -> Result<T> + Send> Job for Waiting<T, F> {
+    fn run(&mut self, open: &Open<'_>) -> Result<()> {
+        self.verdict = Some((self.work)(open)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<()>) {
+        let Self { verdict, answer, .. } = *self;
+        // Nobody may be waiting any more: the write happened all the same.
+        let _ = answer.send(outcome.and_then(|()| verdict.ok_or_else(stopped)));
+    }
+}
+
+/// The writes that wait for the next transaction.
+#[derive(Default)]
+pub(super) struct Queue(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    jobs: Vec<Box<dyn Job>>,
+    /// Whether somebody is at work on the queue.
+    is_led: bool,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("waiting", &self.lock().jobs.len()).finish()
+    }
+}
+
+impl Queue {
+    /// Adds a write. The answer comes over the receiver; where true is returned, the caller has to see to it that [`Queue::lead`] runs.
+    pub(super) fn push<T, F>(&self, work: F) -> (oneshot::Receiver<Result<T>>, bool)
+    where
+        T: Send + 'static,
+        F: FnMut(&Open<'_>) -> Result<T> + Send + 'static,
+    {
+        let (answer, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        state.jobs.push(Box::new(Waiting { work, verdict: None, answer }));
+        let must_lead = !state.is_led;
+        state.is_led = true;
+        (receiver, must_lead)
+    }
+
+    /// Works on the queue until it is empty. `commit` gets one batch after the other.
+    pub(super) fn lead(&self, mut commit: impl FnMut(Batch)) {
+        while let Some(jobs) = self.take() {
+            commit(Batch(jobs));
+        }
+    }
+
+    /// Gives up: everybody who waits is told so. For a leader that never came to work, or died at it.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.is_led = false;
+        state.jobs.clear();
+    }
+
+    fn take(&self) -> Option<Vec<Box<dyn Job>>> {
+        let mut state = self.lock();
+        if state.jobs.is_empty() {
+            state.is_led = false;
+            return None;
+        }
+        let many = state.jobs.len().min(MOST);
+        Some(state.jobs.drain(..many).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes that go into one transaction.
+pub(super) struct Batch(Vec<Box<dyn Job>>);
+
+impl Batch {
+    /// Tells everybody that nothing was written.
+    pub(super) fn refuse(self, error: &Error) {
+        for job in self.0 {
+            job.answer(Err(error.clone()));
+        }
+    }
+
+    /// Writes, and tells everybody how it went. The error of the store as a whole, if there was one, is also given back.
+    pub(super) fn commit(mut self, connection: &mut Connection) -> Result<()> {
+        match run(connection, &mut self.0) {
+            Ok(()) => {
+                for job in self.0 {
+                    job.answer(Ok(()));
+                }
+                Ok(())
+            }
+            Err(error) if self.0.len() == 1 || is_of_the_whole_store(&error) => {
+                self.refuse(&error);
+                if is_of_the_whole_store(&error) || error.kind() == ErrorKind::StoreCorrupt {
+                    Err(error)
+                } else {
+                    Ok(())
+                }
+            }
+            Err(_) => {
+                // One of them met a fault of its own, and all were taken back. Each alone now, so that nobody pays for another's record.
+                let mut outcome = Ok(());
+                for job in self.0 {
+                    outcome = outcome.and(Batch(vec![job]).commit(connection));
+                }
+                outcome
+            }
+        }
+    }
+}
+
+fn run(connection: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
+    let open = Open { connection: &transaction, key_check: schema::key_check(&transaction)? };
+    for job in jobs {
+        job.run(&open)?;
+    }
+    transaction.commit().map_err(failure)
+}
+
+/// What a caller is told whose write nobody worked on to the end.
+pub(super) fn stopped() -> Error {
+    Error::new(ErrorKind::StoreUnavailable, "store", "the store was closed before the write was done")
+}

@@ -1,0 +1,136 @@
+//! A connection to a store's file whose privacy was checked, and which a forked child can only let lie.
+
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::OpenFlags;
+
+use crate::error::Result;
+use crate::store::sqlite::fault::failure;
+use crate::store::sqlite::schema;
+use crate::store::{beside, private_file};
+
+/// How long to wait for another process's transaction. Ours take milliseconds; a longer wait means that something hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The place of one connection that is opened when it is first needed, and again after a fault or a fork.
+///
+/// A connection must not be used in a forked child, and not even closed there: closing would tidy up the log under the parent's feet. So a
+/// child forgets it.
+#[derive(Debug, Default)]
+pub(super) struct Slot(Mutex<Option<Connection>>);
+
+impl Slot {
+    /// Whether a connection is there to be used at once.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// The place itself; empty where there was only a connection of the process that forked this one.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|connection| connection.process != std::process::id()) {
+            mem::forget(slot.take());
+        }
+        slot
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.lock());
+    }
+}
+
+/// A connection of this process.
+#[derive(Debug)]
+pub(super) struct Connection {
+    inner: rusqlite::Connection,
+    process: u32,
+}
+
+impl Connection {
+    /// Opens the store at `path`, making it where there is none.
+    pub(super) fn open_or_make(path: &Path) -> Result<Self> {
+        let path = real_path(path)?;
+        if !private_file::check(&path)? {
+            private_file::make_empty(&path)?;
+        }
+        Self::open_checked(&path)
+    }
+
+    /// Opens the store at `path`; none where there is no file.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+        if !path.try_exists().map_err(|error| private_file::failure(error, path))? {
+            return Ok(None);
+        }
+        let path = real_path(path)?;
+        if !private_file::check(&path)? {
+            return Ok(None);
+        }
+        Self::open_checked(&path).map(Some)
+    }
+
+    fn open_checked(path: &Path) -> Result<Self> {
+        for suffix in ["-wal", "-shm", "-journal"] {
+            private_file::check(&beside(path, suffix))?;
+        }
+        // Without CREATE and URI: the file is there, and its name is a name.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let mut inner = rusqlite::Connection::open_with_flags(path, flags).map_err(failure)?;
+        inner.busy_timeout(PATIENCE).map_err(failure)?;
+        inner
+            .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")
+            .map_err(failure)?;
+        schema::prepare(&mut inner)?;
+        Ok(Self { inner, process: std::process::id() })
+    }
+
+    /// Makes the connection one that writes: durable when a transaction has ended, and removed bytes overwritten.
+    pub(super) fn for_writing(self) -> Result<Self> {
+        // Two processes that switch a new store to WAL at the same moment get BUSY at once: this one statement does not use the busy timeout.
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let switched = self.execute_batch("PRAGMA journal_mode = WAL;").map_err(failure);
+            match switched {
+                Err(error) if error.retry_after().is_some() && Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                other => break other?,
+            }
+        }
+        self.execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;
+             PRAGMA journal_size_limit = 4194304;",
+        )
+        .map_err(failure)?;
+        Ok(self)
+    }
+}
+
+impl Deref for Connection {
+    type Target = rusqlite::Connection;
+
+    fn deref(&self) -> &rusqlite::Connection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut rusqlite::Connection {
+        &mut self.inner
+    }
+}
+
+/// The folder's links are followed here, once; SQLite then follows none (SQLITE_OPEN_NOFOLLOW).
+fn real_path(path: &Path) -> Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(private_file::folder(folder)?.join(path.file_name().unwrap_or_default()))
+}

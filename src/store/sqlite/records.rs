@@ -1,0 +1,364 @@
+//! Records: how they are sealed into rows and opened from them. Every function here is one look-up by an index.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+use uuid::Uuid;
+
+use crate::clock::UnixTime;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::TenantId;
+use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
+use crate::store::seal::{self, Identity, Record, Sealer};
+use crate::store::sqlite::commit::Open;
+use crate::store::sqlite::fault::failure;
+use crate::store::sqlite::keys::Keys;
+use crate::store::{
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, MAX_PENDING, PendingConsent, PendingFacts, StoredToken,
+    TokenFacts, TokenKey, Written,
+};
+
+/// A grant's row, still sealed.
+pub(super) struct SealedGrant {
+    generation: i64,
+    user_oid: String,
+    is_dead: bool,
+    renew_after: i64,
+    expires_on: i64,
+    wrapped_key: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+const GRANT: &str = "SELECT generation, user_oid, is_dead, renew_after, expires_on, wrapped_key, sealed
+    FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
+
+pub(super) fn grant(connection: &Connection, key: &GrantKey) -> Result<Option<SealedGrant>> {
+    find(connection, GRANT, (&key.authority, key.client_id.as_str(), key.tenant.uuid().as_bytes()), |row| {
+        Ok(SealedGrant {
+            generation: row.get(0)?,
+            user_oid: row.get(1)?,
+            is_dead: row.get(2)?,
+            renew_after: row.get(3)?,
+            expires_on: row.get(4)?,
+            wrapped_key: row.get(5)?,
+            sealed: row.get(6)?,
+        })
+    })
+}
+
+/// The generation of a grant's record, without opening it.
+pub(super) fn grant_generation(connection: &Connection, key: &GrantKey) -> Result<Option<u64>> {
+    const SQL: &str = "SELECT generation FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
+    let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
+    find(connection, SQL, owner, |row| row.get(0))?.map(generation).transpose()
+}
+
+impl SealedGrant {
+    pub(super) fn open(&self, sealer: &Sealer, key: &GrantKey) -> Result<Grant> {
+        let generation = generation(self.generation)?;
+        let partner = sealer.partner(key, &self.wrapped_key)?;
+        let identity = Identity::of_grant(Record::Grant, key, &self.user_oid, generation);
+        let plain = partner.open(&identity, &self.sealed)?;
+        let (token, facts) = seal::split::<GrantFacts>(&plain)?;
+        let in_clear = (self.user_oid.as_str(), self.is_dead, self.renew_after, self.expires_on);
+        if in_clear != (facts.user_oid.as_str(), is_dead(&facts), facts.renew_after.0, facts.expires_on.0) {
+            return Err(corrupt("what a grant shows in clear is not what is sealed in it"));
+        }
+        Ok(Grant { key: key.clone(), generation, refresh_token: RefreshToken::new(token), facts })
+    }
+}
+
+/// What goes into a grant's row.
+pub(super) struct NewGrant<'a> {
+    pub(super) key: &'a GrantKey,
+    /// [`seal::join`] of token and facts.
+    pub(super) plain: &'a [u8],
+    pub(super) facts: &'a GrantFacts,
+}
+
+const GRANT_TO_CHANGE: &str = "SELECT id, generation, user_oid, wrapped_key
+    FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
+const CHANGE_GRANT: &str = "UPDATE grants SET user_oid = ?2, generation = ?3, is_dead = ?4, renew_after = ?5,
+    expires_on = ?6, wrapped_key = ?7, sealed = ?8 WHERE id = ?1";
+const ADD_GRANT: &str = "INSERT INTO grants (authority, client_id, tenant, user_oid, generation, is_dead,
+    renew_after, expires_on, wrapped_key, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const REMOVE_TOKENS: &str = "DELETE FROM access_tokens WHERE grant_id = ?1";
+
+/// Compare and set. `generation` is the new record's, normally one more than the old one's.
+pub(super) fn put_grant(open: &Open<'_>, keys: &Keys, new: &NewGrant<'_>, expect: Expect) -> Result<Written> {
+    check_keys(open, keys)?;
+    let NewGrant { key, plain, facts } = new;
+    let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
+    let old = find(open.connection, GRANT_TO_CHANGE, (owner.0, owner.1, owner.2), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?))
+    })?;
+    let found = old.as_ref().map(|(_, found, ..)| generation(*found)).transpose()?;
+    if !expect.is_met_by(found) {
+        return Ok(Written::Lost(found));
+    }
+    let next = found.unwrap_or_default() + 1;
+    // A damaged key is no reason to refuse the new token, which needs nothing of the old record.
+    let kept = old.as_ref().and_then(|(.., wrapped)| keys.sealer.partner(key, wrapped).ok().map(|key| (key, wrapped)));
+    let is_rekeyed = kept.is_none();
+    let (partner, wrapped) = match kept {
+        Some((partner, wrapped)) => (partner, wrapped.clone()),
+        None => keys.sealer.new_partner(key)?,
+    };
+    let sealed = partner.seal(&Identity::of_grant(Record::Grant, key, &facts.user_oid, next), plain)?;
+    let (user, row_generation) = (&facts.user_oid, row_generation(next)?);
+    let (dead, renew_after, expires_on) = (is_dead(facts), facts.renew_after.0, facts.expires_on.0);
+    match old {
+        None => {
+            let values =
+                (owner.0, owner.1, owner.2, user, row_generation, dead, renew_after, expires_on, wrapped, sealed);
+            run(open.connection, ADD_GRANT, values)?;
+        }
+        Some((id, _, old_user, _)) => {
+            let values = (id, user, row_generation, dead, renew_after, expires_on, wrapped, sealed);
+            run(open.connection, CHANGE_GRANT, values)?;
+            if dead || is_rekeyed || old_user != *user {
+                run(open.connection, REMOVE_TOKENS, [id])?;
+            }
+        }
+    }
+    Ok(Written::Yes(next))
+}
+
+/// Removes a grant with its key; its access tokens go with it.
+pub(super) fn remove_grant(open: &Open<'_>, key: &GrantKey) -> Result<bool> {
+    const SQL: &str = "DELETE FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
+    let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
+    run(open.connection, SQL, owner).map(|removed| removed > 0)
+}
+
+const TENANTS: &str = "SELECT tenant FROM grants
+    WHERE authority = ?1 AND client_id = ?2 AND tenant > ?3 ORDER BY tenant LIMIT ?4";
+const DUE: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2 AND renew_after <= ?3
+    AND is_dead = 0 ORDER BY renew_after, tenant LIMIT ?4";
+
+pub(super) fn tenants(
+    connection: &Connection,
+    app: &AppKey,
+    after: Option<TenantId>,
+    limit: usize,
+) -> Result<Vec<TenantId>> {
+    let after = after.map(|after| after.uuid().into_bytes().to_vec()).unwrap_or_default();
+    list(connection, TENANTS, (&app.authority, app.client_id.as_str(), after, row_limit(limit)))
+}
+
+pub(super) fn due(connection: &Connection, app: &AppKey, by: UnixTime, limit: usize) -> Result<Vec<TenantId>> {
+    list(connection, DUE, (&app.authority, app.client_id.as_str(), by.0, row_limit(limit)))
+}
+
+/// An access token's row, still sealed.
+pub(super) struct SealedToken {
+    user_oid: String,
+    wrapped_key: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+const TOKEN: &str = "SELECT g.user_oid, g.wrapped_key, t.sealed FROM grants AS g JOIN access_tokens AS t ON t.grant_id = g.id
+    WHERE g.authority = ?1 AND g.client_id = ?2 AND g.tenant = ?3 AND g.is_dead = 0 AND t.tenant = ?4 AND t.audience = ?5";
+
+pub(super) fn token(connection: &Connection, key: &TokenKey) -> Result<Option<SealedToken>> {
+    let owner = &key.grant;
+    let of_token = (key.tenant.uuid().into_bytes(), &key.audience);
+    let values = (&owner.authority, owner.client_id.as_str(), owner.tenant.uuid().into_bytes(), of_token.0, of_token.1);
+    find(connection, TOKEN, values, |row| {
+        Ok(SealedToken { user_oid: row.get(0)?, wrapped_key: row.get(1)?, sealed: row.get(2)? })
+    })
+}
+
+impl SealedToken {
+    pub(super) fn open(&self, sealer: &Sealer, key: &TokenKey) -> Result<StoredToken> {
+        let partner = sealer.partner(&key.grant, &self.wrapped_key)?;
+        let tenant = key.tenant.uuid();
+        let plain = partner.open(
+            &Identity { extra: &[tenant.as_bytes(), key.audience.as_bytes()], ..of_token(key, &self.user_oid) },
+            &self.sealed,
+        )?;
+        let (token, facts) = seal::split::<TokenFacts>(&plain)?;
+        Ok(StoredToken { token: AccessToken::new(token), facts })
+    }
+}
+
+/// An access token outlives the generation of the grant it was redeemed from: it is bound to the account, not to the generation.
+fn of_token<'a>(key: &'a TokenKey, user_oid: &'a str) -> Identity<'a> {
+    Identity::of_grant(Record::AccessToken, &key.grant, user_oid, 0)
+}
+
+/// What goes into an access token's row.
+pub(super) struct NewToken<'a> {
+    pub(super) key: &'a TokenKey,
+    /// [`seal::join`] of token and facts.
+    pub(super) plain: &'a [u8],
+    pub(super) facts: &'a TokenFacts,
+}
+
+const TOKENS_GRANT: &str = "SELECT id, user_oid, wrapped_key FROM grants
+    WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3 AND is_dead = 0";
+const PUT_TOKEN: &str = "INSERT INTO access_tokens (grant_id, tenant, audience, expires_on, sealed)
+    VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (grant_id, tenant, audience)
+    DO UPDATE SET expires_on = excluded.expires_on, sealed = excluded.sealed";
+/// A few at a time, so that no single write pays for many.
+const SWEEP_TOKENS: &str = "DELETE FROM access_tokens WHERE rowid IN
+    (SELECT rowid FROM access_tokens WHERE expires_on <= ?1 ORDER BY expires_on LIMIT 8)";
+
+/// Keeps an access token, where there is an active grant to keep it with.
+pub(super) fn put_token(open: &Open<'_>, keys: &Keys, new: &NewToken<'_>) -> Result<()> {
+    check_keys(open, keys)?;
+    let (key, owner) = (new.key, &new.key.grant);
+    let values = (&owner.authority, owner.client_id.as_str(), owner.tenant.uuid().into_bytes());
+    let grant = find(open.connection, TOKENS_GRANT, values, |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+    })?;
+    let Some((id, user_oid, wrapped)) = grant else { return Ok(()) };
+    let tenant = key.tenant.uuid();
+    let identity = Identity { extra: &[tenant.as_bytes(), key.audience.as_bytes()], ..of_token(key, &user_oid) };
+    let sealed = keys.sealer.partner(owner, &wrapped)?.seal(&identity, new.plain)?;
+    run(open.connection, SWEEP_TOKENS, [new.facts.received_on.0])?;
+    run(open.connection, PUT_TOKEN, (id, tenant.as_bytes(), &key.audience, new.facts.expires_on.0, sealed)).map(drop)
+}
+
+pub(super) fn remove_token(open: &Open<'_>, key: &TokenKey) -> Result<()> {
+    const SQL: &str = "DELETE FROM access_tokens WHERE tenant = ?4 AND audience = ?5 AND grant_id =
+        (SELECT id FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3)";
+    let owner = &key.grant;
+    let of_token = (key.tenant.uuid().into_bytes(), &key.audience);
+    let values = (&owner.authority, owner.client_id.as_str(), owner.tenant.uuid().into_bytes(), of_token.0, of_token.1);
+    run(open.connection, SQL, values).map(drop)
+}
+
+/// Keeps a pending consent and drops those that have ended.
+pub(super) fn put_pending(
+    open: &Open<'_>,
+    keys: &Keys,
+    app: &AppKey,
+    state_hash: &[u8; 32],
+    (plain, expires_on): (&[u8], UnixTime),
+    now: UnixTime,
+) -> Result<()> {
+    check_keys(open, keys)?;
+    run(open.connection, "DELETE FROM pending_consents WHERE expires_on <= ?1", [now.0])?;
+    let count = find(open.connection, "SELECT count(*) FROM pending_consents", (), |row| row.get::<_, i64>(0))?;
+    if count.unwrap_or_default() >= row_limit(MAX_PENDING) {
+        return Err(crate::store::too_many_pending());
+    }
+    let extra = [state_hash.as_slice()];
+    let sealed = keys.sealer.seal(&of_pending(app, &extra), plain)?;
+    let sql = "INSERT OR REPLACE INTO pending_consents (authority, client_id, state_hash, expires_on, sealed)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = (&app.authority, app.client_id.as_str(), state_hash, expires_on.0, sealed);
+    run(open.connection, sql, values).map(drop)
+}
+
+const PENDING: &str = "SELECT sealed FROM pending_consents WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
+
+/// The sealed row of a pending consent.
+pub(super) fn pending(connection: &Connection, app: &AppKey, state_hash: &[u8; 32]) -> Result<Option<Vec<u8>>> {
+    find(connection, PENDING, (&app.authority, app.client_id.as_str(), state_hash), |row| row.get(0))
+}
+
+pub(super) fn open_pending(
+    sealer: &Sealer,
+    app: &AppKey,
+    state_hash: &[u8; 32],
+    sealed: &[u8],
+) -> Result<PendingConsent> {
+    let plain = sealer.open(&of_pending(app, &[state_hash.as_slice()]), sealed)?;
+    let (verifier, facts) = seal::split::<PendingFacts>(&plain)?;
+    let (verifier, state_hash) = (PkceVerifier::new(verifier), *state_hash);
+    Ok(PendingConsent { app: app.clone(), state_hash, verifier, facts })
+}
+
+pub(super) fn take_pending(open: &Open<'_>, app: &AppKey, state_hash: &[u8; 32]) -> Result<bool> {
+    const SQL: &str = "DELETE FROM pending_consents WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
+    run(open.connection, SQL, (&app.authority, app.client_id.as_str(), state_hash)).map(|taken| taken > 0)
+}
+
+fn of_pending<'a>(app: &'a AppKey, extra: &'a [&'a [u8]]) -> Identity<'a> {
+    Identity::of_app(Record::Pending, &app.authority, &app.client_id, extra)
+}
+
+const DOMAIN: &str = "SELECT sealed FROM domains WHERE authority = ?1 AND domain = ?2";
+
+/// The sealed row of a domain.
+pub(super) fn domain(connection: &Connection, authority: &str, domain: &str) -> Result<Option<Vec<u8>>> {
+    find(connection, DOMAIN, (authority, domain), |row| row.get(0))
+}
+
+/// Sealed although it is public: whoever could change it would turn one partner's name into another partner.
+pub(super) fn open_domain(
+    sealer: &Sealer,
+    authority: &str,
+    domain: &str,
+    sealed: &[u8],
+) -> Result<(TenantId, UnixTime)> {
+    let plain = sealer.open(&of_domain(authority, &[domain.as_bytes()]), sealed)?;
+    serde_json::from_slice(&plain).map_err(|_| corrupt("a domain's record opened but does not hold what it should"))
+}
+
+pub(super) fn put_domain(
+    open: &Open<'_>,
+    keys: &Keys,
+    (authority, domain): (&str, &str),
+    found: (TenantId, UnixTime),
+) -> Result<()> {
+    check_keys(open, keys)?;
+    let plain = serde_json::to_vec(&found).map_err(|_| corrupt("a domain cannot be written"))?;
+    let sealed = keys.sealer.seal(&of_domain(authority, &[domain.as_bytes()]), &plain)?;
+    let sql = "INSERT OR REPLACE INTO domains (authority, domain, sealed) VALUES (?1, ?2, ?3)";
+    run(open.connection, sql, (authority, domain, sealed)).map(drop)
+}
+
+fn of_domain<'a>(authority: &'a str, extra: &'a [&'a [u8]]) -> Identity<'a> {
+    Identity { authority, ..Identity::of_store(Record::Domain, extra) }
+}
+
+/// A record is never sealed with a key that is not the store's any more: another process may have made a new one for the empty store.
+fn check_keys(open: &Open<'_>, keys: &Keys) -> Result<()> {
+    if open.key_check.as_ref() == Some(&keys.check) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::StoreConflict, "store", "the store got a new key meanwhile"))
+}
+
+fn find<T>(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    connection.prepare_cached(sql).and_then(|mut select| select.query_row(values, read).optional()).map_err(failure)
+}
+
+fn list(connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<TenantId>> {
+    let read = || -> rusqlite::Result<Vec<TenantId>> {
+        let mut select = connection.prepare_cached(sql)?;
+        let rows = select.query_map(values, |row| row.get::<_, [u8; 16]>(0))?;
+        rows.map(|row| row.map(|bytes| TenantId::new(Uuid::from_bytes(bytes)))).collect()
+    };
+    read().map_err(failure)
+}
+
+fn run(connection: &Connection, sql: &str, values: impl Params) -> Result<usize> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failure)
+}
+
+fn is_dead(facts: &GrantFacts) -> bool {
+    facts.state != GrantState::Active
+}
+
+fn generation(row: i64) -> Result<u64> {
+    u64::try_from(row).map_err(|_| corrupt("a grant's generation is negative"))
+}
+
+fn row_generation(generation: u64) -> Result<i64> {
+    i64::try_from(generation).map_err(|_| corrupt("a grant's generation is too large"))
+}
+
+fn row_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn corrupt(message: &str) -> Error {
+    Error::new(ErrorKind::StoreCorrupt, "store", message)
+}

@@ -1,0 +1,226 @@
+//! The tables of the store, and how an older store becomes today's.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::key::Derivation;
+use crate::store::sqlite::fault::failure;
+
+/// "PSAM": tells our file from other people's databases.
+const APPLICATION_ID: i64 = 0x5053_414d;
+
+/// Each takes the store one version further; the first makes it. Never change one that was released: add the next.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) WITHOUT ROWID;
+
+    -- In clear is only what finds a record or tells when it is due; all of it is also sealed and compared when the record is opened.
+    CREATE TABLE grants (
+        id INTEGER PRIMARY KEY,
+        authority TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        tenant BLOB NOT NULL,
+        user_oid TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        is_dead INTEGER NOT NULL,
+        renew_after INTEGER NOT NULL,
+        expires_on INTEGER NOT NULL,
+        wrapped_key BLOB NOT NULL,
+        sealed BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX grants_by_owner ON grants (authority, client_id, tenant);
+    CREATE INDEX grants_due ON grants (authority, client_id, renew_after, tenant) WHERE is_dead = 0;
+
+    CREATE TABLE access_tokens (
+        grant_id INTEGER NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+        tenant BLOB NOT NULL,
+        audience TEXT NOT NULL,
+        expires_on INTEGER NOT NULL,
+        sealed BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX access_tokens_by_owner ON access_tokens (grant_id, tenant, audience);
+    CREATE INDEX access_tokens_by_end ON access_tokens (expires_on);
+
+    CREATE TABLE pending_consents (
+        authority TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        state_hash BLOB NOT NULL,
+        expires_on INTEGER NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (authority, client_id, state_hash)
+    ) WITHOUT ROWID;
+    CREATE INDEX pending_consents_by_end ON pending_consents (expires_on);
+
+    CREATE TABLE domains (
+        authority TEXT NOT NULL,
+        domain TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (authority, domain)
+    ) WITHOUT ROWID;
+"];
+
+/// What a store says of itself.
+#[derive(Debug)]
+pub(super) struct Meta {
+    pub(super) store_id: String,
+    pub(super) derivation: Derivation,
+    /// A value sealed with the store's key; none until the first key is used.
+    pub(super) key_check: Option<Vec<u8>>,
+}
+
+/// Makes the tables in an empty file, brings older ones up to date, refuses newer ones and other programs' files.
+pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
+    prepare_to(connection, MIGRATIONS)
+}
+
+fn prepare_to(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
+    let newest = migrations.len() as u64;
+    if is_ours(connection)? && version(connection)? == newest {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
+    // Looked at again, for another process may have been quicker.
+    let version = if is_ours(&transaction)? {
+        version(&transaction)?
+    } else {
+        make(&transaction)?;
+        0
+    };
+    if version > newest {
+        return Err(Error::new(ErrorKind::StoreSchemaNewer, "store", "the store was written by a newer version")
+            .with_context("schema", version)
+            .with_context("known", newest));
+    }
+    for migration in migrations.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(migration).map_err(failure)?;
+    }
+    if version == 0 {
+        put(&transaction, "store_id", Uuid::new_v4().to_string().as_bytes())?;
+        put(&transaction, "derivation", Derivation::generate()?.to_text().as_bytes())?;
+    }
+    put(&transaction, "schema", newest.to_string().as_bytes())?;
+    transaction.commit().map_err(failure)
+}
+
+/// Reads what the store says of itself.
+pub(super) fn meta(connection: &Connection) -> Result<Meta> {
+    let text = |name| -> Result<String> {
+        let value = get(connection, name)?.and_then(|value| String::from_utf8(value).ok());
+        value.ok_or_else(|| damaged().with_context("meta", name))
+    };
+    Ok(Meta {
+        store_id: text("store_id")?,
+        derivation: Derivation::from_text(&text("derivation")?)
+            .ok_or_else(|| damaged().with_context("meta", "derivation"))?,
+        key_check: get(connection, "key_check")?,
+    })
+}
+
+/// Reads the value that tells whether a key is the store's.
+pub(super) fn key_check(connection: &Connection) -> Result<Option<Vec<u8>>> {
+    get(connection, "key_check")
+}
+
+/// Writes that value.
+pub(super) fn put_key_check(connection: &Connection, sealed: &[u8]) -> Result<()> {
+    put(connection, "key_check", sealed)
+}
+
+/// Changes a record that nothing depends on.
+pub(super) fn touch(connection: &Connection) -> Result<()> {
+    put(connection, "touched", b"")
+}
+
+fn is_ours(connection: &Connection) -> Result<bool> {
+    let found: i64 = connection.query_row("PRAGMA application_id", (), |row| row.get(0)).map_err(failure)?;
+    Ok(found == APPLICATION_ID)
+}
+
+fn version(connection: &Connection) -> Result<u64> {
+    get(connection, "schema")?
+        .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
+        .ok_or_else(|| damaged().with_context("meta", "schema"))
+}
+
+fn make(transaction: &Transaction<'_>) -> Result<()> {
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).map_err(failure)?;
+    if tables > 0 {
+        return Err(Error::new(ErrorKind::StoreCorrupt, "store", "the file is a database of another program")
+            .with_hint("name another file for the store"));
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failure)
+}
+
+fn get(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>> {
+    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = ?1").map_err(failure)?;
+    select.query_row([name], |row| row.get(0)).optional().map_err(failure)
+}
+
+fn put(connection: &Connection, name: &str, value: &[u8]) -> Result<()> {
+    let mut upsert = connection
+        .prepare_cached(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )
+        .map_err(failure)?;
+    upsert.execute((name, value)).map(drop).map_err(failure)
+}
+
+fn damaged() -> Error {
+    Error::new(ErrorKind::StoreCorrupt, "store", "the store does not say what it should of itself")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_store_is_brought_up_to_date_and_keeps_what_it_has() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare_to(&mut connection, MIGRATIONS).unwrap();
+        let id = meta(&connection).unwrap().store_id;
+        put(&connection, "key_check", b"kept").unwrap();
+        let mut longer = MIGRATIONS.to_vec();
+        longer.push("ALTER TABLE grants ADD COLUMN added INTEGER NOT NULL DEFAULT 7;");
+        prepare_to(&mut connection, &longer).unwrap();
+        prepare_to(&mut connection, &longer).unwrap();
+        let after = meta(&connection).unwrap();
+        assert_eq!((after.store_id, after.key_check.unwrap().as_slice()), (id, b"kept".as_slice()));
+        assert_eq!(version(&connection).unwrap(), longer.len() as u64);
+        connection.prepare("SELECT added FROM grants").unwrap();
+    }
+
+    #[test]
+    fn a_failed_migration_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        prepare_to(&mut connection, MIGRATIONS).unwrap();
+        let mut longer = MIGRATIONS.to_vec();
+        longer.push("CREATE TABLE half (x); SELECT no_such_column FROM grants;");
+        prepare_to(&mut connection, &longer).unwrap_err();
+        assert_eq!(version(&connection).unwrap(), MIGRATIONS.len() as u64);
+        assert!(connection.prepare("SELECT * FROM half").is_err());
+    }
+
+    #[test]
+    fn a_newer_store_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let mut longer = MIGRATIONS.to_vec();
+        longer.push("SELECT 1;");
+        prepare_to(&mut connection, &longer).unwrap();
+        assert_eq!(prepare(&mut connection).unwrap_err().kind(), ErrorKind::StoreSchemaNewer);
+    }
+
+    #[test]
+    fn another_programs_database_is_refused_and_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE cookies (x)").unwrap();
+        assert_eq!(prepare(&mut connection).unwrap_err().kind(), ErrorKind::StoreCorrupt);
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1);
+        assert!(!is_ours(&connection).unwrap());
+    }
+}
