@@ -72,6 +72,10 @@ fn internal(message: String) -> (StatusCode, Value) {
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (StatusCode, Value)> {
+    // Objects only: serde would take an array for a struct, by position.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(bad("the body is not a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| bad(format!("the body is not what this path takes: {error}")))
 }
 

@@ -20,7 +20,6 @@ use crate::{
 
 /// How to start: [`Options::default`] takes random ports and writes no ready file.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Options {
     /// Where to write the ready file (mode 0600, by rename, once every port accepts); removed when the emulator stops.
     pub ready_file: Option<PathBuf>,

@@ -2,8 +2,8 @@
 //! on loopback, over TLS by a certificate authority of its own.
 //!
 //! It checks what the real services check (client credential, exact redirect, PKCE, one-use codes, consent per tenant and
-//! audience, MFA at Partner Center), so that a client's mistake fails here too, and it can be told to misbehave
-//! ([scenarios](https://docs.rs/) are described in this crate's README). Every identifier, password and secret in it is made up.
+//! audience, MFA at Partner Center), so that a client's mistake fails here too, and it can be told to misbehave (see the scenarios
+//! in this crate's README). Every identifier, password and secret in it is made up.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), partnersam_emulator::Error> {

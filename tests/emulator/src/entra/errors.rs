@@ -26,7 +26,7 @@ pub(crate) fn aadsts(code: u32, text: impl Into<String>) -> EntraError {
         50_011 | 500_112 => (400, "invalid_client", None),
         700_016 | 7_000_229 => (400, "unauthorized_client", None),
         500_011 => (400, "invalid_resource", None),
-        70_011 | 1_002_012 | 28_000 => (400, "invalid_scope", None),
+        70_011 | 1_002_012 => (400, "invalid_scope", None),
         70_003 => (400, "unsupported_grant_type", None),
         700_054 | 70_007 => (400, "unsupported_response_type", None),
         50_173 => (400, "invalid_grant", Some("bad_token")),

@@ -1,0 +1,15 @@
+//! The emulator from outside, over TLS, as its users' clients see it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod apis;
+mod client;
+mod codes;
+mod devices;
+mod errors;
+mod hostile;
+mod id_tokens;
+mod lifecycle;
+mod metadata;
+mod pages;
+mod refresh;
+mod scenarios;
