@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     ready::{App, Customer, Ready, Tenant, TenantKind, User},
-    resources,
+    resources::{self, Resource},
     state::Urls,
 };
 
@@ -117,6 +117,11 @@ pub(crate) fn apps() -> Vec<App> {
             public: true,
         },
     ]
+}
+
+/// The resources in every sample app's registration: what `/.default`, a v1 `resource` and v1 admin consent ask consent for, all at once.
+pub(crate) fn registered() -> impl Iterator<Item = &'static Resource> {
+    resources::ALL.iter().filter(|resource| !["key-vault", "aad-graph"].contains(&resource.key))
 }
 
 /// What is consented to at the start: (tenant, client, resource key). Customers know both apps, except one; partners must

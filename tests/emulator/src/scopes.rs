@@ -78,25 +78,35 @@ impl Scopes {
             ".default" => None,
             name => Some(resource.permission(name).ok_or_else(|| Refusal::Scope(scope.to_owned()))?),
         };
-        match self.asked.iter_mut().find(|asked| std::ptr::eq(asked.resource, resource)) {
-            None => self.asked.push(Asked {
+        // `/.default` stands alone (Microsoft, "Scopes and permissions": static and dynamic consent do not mix, and of the static
+        // kind there may be one).
+        let is_alone = |asked: &Asked| match (asked.permissions.is_empty(), permission.is_none()) {
+            (false, false) => true,
+            (true, true) => asked.audience == audience,
+            _ => false,
+        };
+        if !self.asked.iter().all(is_alone) {
+            return Err(Refusal::Scope(scope.to_owned()));
+        }
+        match (self.asked.iter_mut().find(|asked| std::ptr::eq(asked.resource, resource)), permission) {
+            (None, permission) => self.asked.push(Asked {
                 resource,
                 audience: audience.to_owned(),
                 permissions: permission.into_iter().collect(),
             }),
-            Some(asked) => match permission {
-                // Static and dynamic consent do not mix in one request.
-                Some(_) if asked.permissions.is_empty() => return Err(Refusal::Scope(scope.to_owned())),
-                None if !asked.permissions.is_empty() => return Err(Refusal::Scope(scope.to_owned())),
-                Some(name) => asked.permissions.push(name),
-                None => {}
-            },
+            (Some(asked), Some(name)) => asked.permissions.push(name),
+            (Some(_), None) => {}
         }
         Ok(())
     }
 }
 
 impl Asked {
+    /// All of a resource.
+    pub(crate) fn whole(resource: &'static Resource) -> Self {
+        Self { resource, audience: resource.app_id.to_owned(), permissions: Vec::new() }
+    }
+
     /// A v1 `resource`.
     pub(crate) fn resource(audience: &str) -> Result<Self, Refusal> {
         resources::find(audience)
@@ -118,11 +128,23 @@ mod tests {
     }
 
     #[test]
-    fn one_resource_may_have_several_permissions_but_not_beside_default() {
+    fn several_permissions_go_together_and_default_stands_alone() {
         let scopes = Scopes::parse("openid User.Read https://graph.microsoft.com/Mail.Read").unwrap();
         assert_eq!(scopes.asked.len(), 1);
         assert_eq!(scopes.asked[0].permissions, ["User.Read", "Mail.Read"]);
-        assert!(matches!(Scopes::parse("User.Read https://graph.microsoft.com/.default"), Err(Refusal::Scope(_))));
+        let center = "https://api.partnercenter.microsoft.com";
+        assert_eq!(Scopes::parse(&format!("User.Read {center}/user_impersonation")).unwrap().asked.len(), 2);
+        for mixed in [
+            "User.Read https://graph.microsoft.com/.default",
+            "https://graph.microsoft.com/.default User.Read",
+            &format!("User.Read {center}/.default"),
+            &format!("{center}/.default User.Read"),
+            &format!("{center}/.default https://graph.microsoft.com/.default"),
+            "https://management.core.windows.net/.default https://management.core.windows.net//.default",
+        ] {
+            assert!(matches!(Scopes::parse(mixed), Err(Refusal::Scope(_))), "{mixed}");
+        }
+        assert!(Scopes::parse(&format!("openid {center}/.default {center}/.default")).is_ok());
     }
 
     #[test]

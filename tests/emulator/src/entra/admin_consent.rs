@@ -21,6 +21,7 @@ use super::{
 use crate::{
     directory::TenantPath,
     form::{Form, with_pairs},
+    samples,
     scopes::{Asked, Scopes},
     state::{State, World, entra_time},
 };
@@ -92,13 +93,7 @@ fn read(state: &State, v1: bool, tenant: &str, query: &Form) -> Result<AdminCons
     };
     let asked = match query.get("scope") {
         Some(scope) => Scopes::parse(scope).map_err(refusal)?.asked,
-        None if v1 => {
-            ["https://api.partnercenter.microsoft.com", "https://graph.microsoft.com", "https://management.azure.com/"]
-                .into_iter()
-                .map(Asked::resource)
-                .collect::<Result<_, _>>()
-                .map_err(refusal)?
-        }
+        None if v1 => samples::registered().map(Asked::whole).collect(),
         None => return Err(missing("scope")),
     };
     Ok(AdminConsent {

@@ -249,14 +249,8 @@ impl AuthorizeRequest {
         if let Some(resource) = query.get("resource") {
             scopes.asked.push(Asked::resource(resource).map_err(refusal)?);
         } else {
-            // v1 without a resource consents to what the registration lists.
-            for word in [
-                "https://api.partnercenter.microsoft.com",
-                "https://graph.microsoft.com",
-                "https://management.azure.com/",
-            ] {
-                scopes.asked.push(Asked::resource(word).map_err(refusal)?);
-            }
+            // Static consent: what the registration lists comes with it.
+            scopes.asked.push(Asked::resource("https://api.partnercenter.microsoft.com").map_err(refusal)?);
         }
         Ok(scopes)
     }

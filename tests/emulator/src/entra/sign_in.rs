@@ -18,6 +18,7 @@ use crate::{
     form::Form,
     grants::{DeviceAnswer, SignedIn, random},
     ready::User,
+    samples,
     scopes::Asked,
     state::{State, World},
 };
@@ -227,11 +228,18 @@ impl SignIn {
             Purpose::Device { asked, .. } => (asked, false),
             Purpose::AdminConsent(request) => (&request.asked, true),
         };
-        asked
-            .iter()
-            .filter(|asked| always || !state.directory.covers(tenant, self.client_id(), asked))
-            .cloned()
-            .collect()
+        let is_open = |asked: &Asked| !state.directory.covers(tenant, self.client_id(), asked);
+        let mut wanted: Vec<Asked> = asked.iter().filter(|asked| always || is_open(asked)).cloned().collect();
+        // Static consent is to the whole registration, whichever resource it was asked by.
+        if wanted.iter().any(|asked| asked.permissions.is_empty()) {
+            let more: Vec<_> = samples::registered()
+                .filter(|resource| !wanted.iter().any(|asked| std::ptr::eq(asked.resource, *resource)))
+                .map(Asked::whole)
+                .filter(|asked| always || is_open(asked))
+                .collect();
+            wanted.extend(more);
+        }
+        wanted
     }
 
     fn cancel(&self, state: &mut State) -> Result<Step, EntraError> {

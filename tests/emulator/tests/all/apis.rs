@@ -174,7 +174,7 @@ async fn an_app_alone_reaches_where_it_is_installed() {
         ("wingtip.example", graph, 7_000_229),
         ("organizations", graph, 50_059),
         (CONTOSO, "https://graph.microsoft.com/User.Read", 1_002_012),
-        (CONTOSO, "https://graph.microsoft.com/.default https://management.azure.com/.default", 28_000),
+        (CONTOSO, "https://graph.microsoft.com/.default https://management.azure.com/.default", 70_011),
     ] {
         assert_eq!(token(tenant, scope).await.json()["error_codes"], json!([expected]), "{tenant} {scope}");
     }

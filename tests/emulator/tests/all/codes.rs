@@ -70,8 +70,8 @@ async fn a_code_dies_after_ten_minutes() {
 #[tokio::test]
 async fn several_resources_may_be_consented_to_at_once_and_redeemed_one_by_one() {
     let client = Client::start().await;
-    let scope = "openid offline_access https://api.partnercenter.microsoft.com/.default https://graph.microsoft.com/.default \
-                 https://management.core.windows.net//.default";
+    let scope = "openid offline_access https://api.partnercenter.microsoft.com/user_impersonation https://graph.microsoft.com/User.Read \
+                 https://management.core.windows.net//user_impersonation";
     let code = client.sign_in(&client.authorize_url("cpv", scope, &[]), "admin@fabrikam.com").await["code"].clone();
     let form = [
         ("grant_type", "authorization_code"),
@@ -137,4 +137,25 @@ async fn v1_speaks_in_resources_and_strings() {
     let answer = client.post(&token, &[credential.as_slice(), &refresh].concat()).await;
     assert_eq!(claims(&answer.text_of("access_token"))["aud"], "https://management.azure.com/");
     assert!(answer.json().get("id_token").is_none());
+}
+
+#[tokio::test]
+async fn the_default_scope_consents_to_the_whole_registration_and_a_named_one_to_itself() {
+    let client = Client::start().await;
+    let graph = "https://graph.microsoft.com/.default";
+    let named = client.tokens("admin@northwind.example").await;
+    let tenant = "northwind.example";
+    let refused = client.refresh(tenant, named["refresh_token"].as_str().unwrap(), graph).await;
+    assert_eq!(refused.json()["error_codes"], json!([65_001]));
+
+    let url = client.authorize_url("cpv", &format!("openid offline_access {graph}"), &[]);
+    let code = client.sign_in(&url, "admin@fabrikam.com").await["code"].clone();
+    let refresh_token = client.redeem(&code).await.text_of("refresh_token");
+    for (scope, status) in [
+        ("https://api.partnercenter.microsoft.com/.default", 200),
+        ("https://outlook.office365.com/.default", 200),
+        ("https://vault.azure.net/.default", 400),
+    ] {
+        assert_eq!(client.refresh(FABRIKAM, &refresh_token, scope).await.status, status, "{scope}");
+    }
 }
