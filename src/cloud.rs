@@ -97,6 +97,9 @@ impl FromStr for Cloud {
     }
 }
 
+/// The emulator's name; no cloud has it, and a generic authority's begins with `generic:`.
+const EMULATOR: &str = "emulator";
+
 /// What kind of server issues the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityKind {
@@ -138,7 +141,7 @@ impl Authority {
     /// The emulator: plays the public cloud on loopback, and nowhere else.
     pub fn emulator(login: &str, partner_center: &str, graph: &str) -> Result<Self> {
         Ok(Self {
-            name: "emulator".to_owned(),
+            name: EMULATOR.to_owned(),
             kind: AuthorityKind::Entra,
             cloud: Cloud::Public,
             login: loopback("authority", login)?,
@@ -175,6 +178,11 @@ impl Authority {
     /// The word that keeps this authority's grants apart in a store: `public`, `emulator`, `generic:lab`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is the emulator on this machine.
+    pub fn is_emulator(&self) -> bool {
+        self.name == EMULATOR
     }
 
     /// What kind of server it is.

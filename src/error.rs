@@ -612,9 +612,9 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Text from outside must not break a log line or a terminal: control characters become spaces, and it is cut at 600 characters.
+/// Text from outside must not break a log line or a terminal: control characters become spaces, and it is cut at 1,200 characters.
 fn one_line(text: &str) -> String {
-    const MOST: usize = 600;
+    const MOST: usize = 1200;
     let mut line: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(MOST).is_some() {
         line.push('…');

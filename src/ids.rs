@@ -86,8 +86,10 @@ impl FromStr for TenantRef {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
+        // Whatever is a GUID in any spelling is no domain: it is the wrong one of the forms above, or the nil GUID.
+        let is_guid = Uuid::try_parse(text).is_ok();
         let is_alias = matches!(domain.as_str(), "common" | "organizations" | "consumers");
-        if domain.len() <= 253 && !is_alias && domain.split('.').all(label_fits) {
+        if domain.len() <= 253 && !is_alias && !is_guid && domain.split('.').all(label_fits) {
             return Ok(Self::Domain(domain));
         }
         Err(Error::new(ErrorKind::InvalidArgument, "parse", format!("not a tenant: {text}"))

@@ -123,6 +123,19 @@ impl App {
             .map_err(|error| error.in_operation("consent").with_context("partner", &request.partner))
     }
 
+    /// The link by which an administrator of `tenant` allows the app for everybody there, before somebody with fewer rights consents. Nothing comes back
+    /// from it that could be trusted: what counts is the consent that follows
+    /// (<https://learn.microsoft.com/entra/identity-platform/v2-admin-consent>).
+    pub async fn admin_consent_link(
+        &self,
+        tenant: &TenantRef,
+        audiences: &[Audience],
+        redirect_uri: &Url,
+    ) -> Result<Url> {
+        let link = self.inner().admin_consent_link(tenant, audiences, redirect_uri);
+        link.await.map_err(|error| error.in_operation("consent"))
+    }
+
     /// Completes a consent with its reply: a posted form's body, a query, or the whole redirect address that a person pasted.
     ///
     /// Errors: `ConsentStateUnknown`, `ConsentLinkExpired`, `ConsentDeclined`, `IdTokenInvalid`, `TenantMismatch`, `MfaNotProved`, `MfaDowngrade`,
@@ -156,7 +169,7 @@ pub(super) struct SignIn {
 pub(super) struct Person {
     pub(super) oid: String,
     pub(super) name: String,
-    amr: Vec<String>,
+    amr: Option<Vec<String>>,
 }
 
 impl Inner {
@@ -226,7 +239,7 @@ impl Inner {
         let (code, iss) = match reply.outcome {
             Outcome::Denied(refusal) => {
                 take().await?;
-                return Err(in_consent(redirect::denial(&refusal)));
+                return Err(in_consent(self.with_admin_link(redirect::denial(&refusal), &facts).await));
             }
             Outcome::AdminConsent { .. } => {
                 return Err(in_consent(Error::new(
@@ -262,7 +275,7 @@ impl Inner {
         let key = CacheKey { partner: facts.tenant, tenant: facts.tenant, audience: first.clone() };
         let (scopes, resource) = self.token_scopes(&key);
         let redeemed = self
-            .exchange(&self.token_endpoint(facts.tenant).await?, Repeat::No, &scopes, resource, None, |ask| {
+            .exchange(&self.token_endpoint(facts.tenant, &first).await?, Repeat::No, &scopes, resource, None, |ask| {
                 oauth::redeem_code(ask, &code, &pending.verifier, &facts.redirect_uri)
             })
             .await
@@ -393,6 +406,39 @@ impl Inner {
         Err(Error::new(ErrorKind::StoreConflict, "consent", "the grant kept changing while it was being replaced"))
     }
 
+    async fn admin_consent_link(&self, tenant: &TenantRef, audiences: &[Audience], redirect_uri: &Url) -> Result<Url> {
+        if self.config.authority.kind() != AuthorityKind::Entra {
+            return Err(Error::new(ErrorKind::NotSupported, "consent", "only Entra knows an administrator's consent"));
+        }
+        let tenant = self.tenant(tenant).await?;
+        let (scopes, _) = self.consent_scopes(audiences)?;
+        // The sign-in scopes need nobody's consent, and the page refuses some of them.
+        let scopes: Vec<String> =
+            scopes.into_iter().filter(|scope| !SIGN_IN_SCOPES.contains(&scope.as_str())).collect();
+        let mut url =
+            self.config.authority.login().join(&format!("/{tenant}/v2.0/adminconsent")).map_err(|_| {
+                Error::new(ErrorKind::Internal, "consent", "the admin consent address could not be built")
+            })?;
+        url.query_pairs_mut()
+            .append_pair("client_id", self.config.client_id.as_str())
+            .append_pair("scope", &scopes.join(" "))
+            .append_pair("redirect_uri", redirect_uri.as_str());
+        Ok(url)
+    }
+
+    /// An error that an administrator's consent would mend says where to get it.
+    async fn with_admin_link(&self, error: Error, facts: &PendingFacts) -> Error {
+        if error.kind() != ErrorKind::AdminConsentRequired {
+            return error;
+        }
+        let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        match self.admin_consent_link(&facts.tenant.into(), &audiences, &facts.redirect_uri).await {
+            Ok(link) => error
+                .with_hint(format!("send this link to an administrator of that tenant, then consent again: {link}")),
+            Err(_) => error,
+        }
+    }
+
     async fn authorization_endpoint(&self, tenant: TenantId) -> Result<Url> {
         match self.config.authority.kind() {
             AuthorityKind::Entra => {
@@ -475,7 +521,7 @@ impl Inner {
             verdict => verdict,
         };
         let IdTokenClaims { oid, name, amr, .. } = claims.map_err(Error::from)?;
-        Ok(Person { oid, name, amr: amr.unwrap_or_default() })
+        Ok(Person { oid, name, amr })
     }
 
     /// MFA by the `amr` of the access token, then by what Partner Center itself says of it. An answer that cannot be had is unknown, not no.
@@ -489,8 +535,8 @@ impl Inner {
         let now = self.clock.now();
         let mut evidence = mfa::evidence(token, now);
         if evidence.verdict == Mfa::Unknown && self.config.authority.kind() == AuthorityKind::Generic {
-            evidence.verdict = mfa::verdict(Some(&person.amr));
-            evidence.amr.clone_from(&person.amr);
+            evidence.verdict = mfa::verdict(person.amr.as_deref());
+            evidence.amr = person.amr.clone().unwrap_or_default();
         }
         if *audience == Audience::PartnerCenter
             && let Some(base) = self.config.authority.partner_center()
@@ -524,7 +570,7 @@ impl Person {
         let claims =
             reply.id_token.as_deref().and_then(jwt::peek).or_else(|| jwt::peek(reply.access_token.expose()))?;
         let oid = claims.object_id.or(claims.subject)?;
-        Some(Self { name: claims.user_name.unwrap_or_else(|| oid.clone()), oid, amr: claims.amr.unwrap_or_default() })
+        Some(Self { name: claims.user_name.unwrap_or_else(|| oid.clone()), oid, amr: claims.amr })
     }
 }
 

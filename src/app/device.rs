@@ -115,7 +115,7 @@ impl Inner {
         if scopes.is_empty() {
             scopes = SIGN_IN_SCOPES.map(str::to_owned).to_vec();
         }
-        let endpoint = self.token_endpoint(device.partner).await?;
+        let endpoint = self.token_endpoint(device.partner, &first).await?;
         let mut interval = device.interval;
         let reply = loop {
             if device.expires_on <= self.clock.now() {

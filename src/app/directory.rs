@@ -179,7 +179,9 @@ impl Inner {
             return Ok(response.into_body());
         }
         let wait = retry_after(response.headers(), std::time::SystemTime::now());
-        Err(classify(response.status().as_u16(), ErrorReply::parse(response.body()).as_ref(), wait).error)
+        Err(classify(response.status().as_u16(), ErrorReply::parse(response.body()).as_ref(), wait)
+            .error
+            .in_operation("tenant"))
     }
 }
 

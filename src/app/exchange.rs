@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use url::Url;
 
 use super::Inner;
+use crate::audience::Audience;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
@@ -27,11 +28,12 @@ pub(super) enum Repeat {
 }
 
 impl Inner {
-    /// The token endpoint of `tenant`. At Entra it needs no look-up: redemption goes to the concrete tenant, never to `/common`.
-    pub(super) async fn token_endpoint(&self, tenant: TenantId) -> Result<Url> {
+    /// Where a token is asked for. At Entra that needs no look-up: redemption goes to the concrete tenant, never to `/common`.
+    pub(super) async fn token_endpoint(&self, tenant: TenantId, audience: &Audience) -> Result<Url> {
+        let version = if self.config.v1_resources.contains(audience) { "oauth2" } else { "oauth2/v2.0" };
         match self.config.authority.kind() {
             AuthorityKind::Entra => {
-                self.config.authority.login().join(&format!("/{tenant}/oauth2/v2.0/token")).map_err(|_| {
+                self.config.authority.login().join(&format!("/{tenant}/{version}/token")).map_err(|_| {
                     Error::new(ErrorKind::Internal, "token", "the token endpoint's address could not be built")
                 })
             }
@@ -62,8 +64,10 @@ impl Inner {
             if !verdict.retry || (repeat == Repeat::No && may_have_arrived) {
                 return Err(verdict);
             }
+            // A reply that cannot be read is worth one more look, not more.
+            let is_final = verdict.error.kind() == ErrorKind::ResponseMalformed && attempt > 1;
             match self.retry.wait(attempt, verdict.error.retry_after(), jitter()) {
-                Some(wait) => {
+                Some(wait) if !is_final => {
                     tracing::debug!(
                         attempt,
                         ?wait,
@@ -72,7 +76,7 @@ impl Inner {
                     );
                     tokio::time::sleep(wait).await;
                 }
-                None => return Err(verdict),
+                _ => return Err(verdict),
             }
         }
     }

@@ -113,7 +113,7 @@ impl Inner {
         refresh_token: &RefreshToken,
         claims: Option<&str>,
     ) -> Result<TokenReply, Verdict> {
-        let endpoint = self.token_endpoint(key.tenant).await.map_err(Verdict::of_transport)?;
+        let endpoint = self.token_endpoint(key.tenant, &key.audience).await.map_err(Verdict::of_transport)?;
         let (scopes, resource) = self.token_scopes(key);
         let reply = self
             .exchange(&endpoint, Repeat::Yes, &scopes, resource, claims, |ask| {
@@ -124,10 +124,13 @@ impl Inner {
         Ok(reply)
     }
 
-    /// What a token request asks for: v2 scopes at Entra, a resource indicator (RFC 8707) elsewhere.
+    /// What a token request asks for: v2 scopes at Entra, or a v1 resource where the audience needs it; a resource indicator (RFC 8707) elsewhere.
     pub(super) fn token_scopes<'a>(&self, key: &'a CacheKey) -> (Vec<String>, Option<&'a str>) {
         let cloud = self.config.authority.cloud();
         match self.config.authority.kind() {
+            AuthorityKind::Entra if self.config.v1_resources.contains(&key.audience) => {
+                (vec!["openid".to_owned()], key.audience.resource(cloud))
+            }
             AuthorityKind::Entra => {
                 let scopes =
                     std::iter::once(key.audience.token_scope(cloud)).chain(SIGN_IN_SCOPES.map(str::to_owned)).collect();

@@ -21,7 +21,8 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for the hosts of `authority`. `extra_ca` is a PEM file that is trusted besides the system's store: the emulator's.
+    /// A client for the hosts of `authority`. `extra_ca` is a PEM file that is trusted besides the system's store; for the
+    /// emulator, instead of it.
     pub fn new(authority: Authority, extra_ca: Option<std::path::PathBuf>) -> Self {
         Self { authority, extra_ca, client: OnceLock::new() }
     }
@@ -41,11 +42,15 @@ impl HttpClient {
             .pool_idle_timeout(Duration::from_secs(60))
             .user_agent(concat!("partnersam/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &self.extra_ca {
-            let pem = fs::read(path).map_err(|error| unusable("the emulator's certificate cannot be read", &error))?;
+            let pem = fs::read(path).map_err(|error| unusable("the certificate to trust cannot be read", &error))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| unusable("the emulator's certificate is not PEM", &error))?;
-            // Only this authority, and no proxy: the emulator is on loopback.
-            builder = builder.tls_certs_only(certificates).no_proxy();
+                .map_err(|error| unusable("the certificate to trust is not PEM", &error))?;
+            builder = if self.authority.is_emulator() {
+                // Nobody but the emulator itself, and no proxy on the way to loopback.
+                builder.tls_certs_only(certificates).no_proxy()
+            } else {
+                builder.tls_certs_merge(certificates)
+            };
         }
         let client = builder
             .build()

@@ -170,3 +170,25 @@ async fn a_device_code_works_and_marks_the_grant() {
     assert!(consented.taints.contains(&Taint::DeviceCode));
     assert_eq!(consented.mfa.verdict, Mfa::Yes);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_steps_an_administrator_allows_and_then_somebody_lesser_consents() {
+    let world = World::new().await;
+    let link = world.app.begin_consent(&world.ask()).await.expect("a link");
+    let stuck = world
+        .control(
+            "/signin",
+            json!({ "authorize_url": link.url.as_str(), "upn": "service@fabrikam.com", "accept": true }),
+        )
+        .await;
+    assert_eq!(stuck["error_codes"][0], 90094, "{stuck}");
+    let redirect = link.redirect_uri.clone();
+    let audiences = [Audience::PartnerCenter, Audience::Graph, Audience::Arm];
+    let admin = world.app.admin_consent_link(&partner(), &audiences, &redirect).await.expect("a link");
+    let done = world
+        .control("/signin", json!({ "authorize_url": admin.as_str(), "upn": "admin@fabrikam.com", "accept": true }))
+        .await;
+    assert!(done["location"].as_str().is_some_and(|location| location.contains("admin_consent=True")), "{done}");
+    let consented = world.consent_as("service@fabrikam.com").await.expect("the lesser account");
+    assert_eq!(consented.user_name, "service@fabrikam.com");
+}

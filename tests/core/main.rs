@@ -1,5 +1,5 @@
 //! The core against a live emulator over TLS: what crosses the boundary between app, store, transport and service.
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod consent;
 mod isolation;

@@ -71,9 +71,8 @@ async fn the_old_token_outlives_a_passing_fault() {
     world.consent().await;
     let old = world.app.token(&graph()).await.expect("a token");
     let clock = std::sync::Arc::new(partnersam::clock::ManualClock::at(old.refresh_after.plus(1)));
-    let mut parts = partnersam::app::Parts::default();
-    parts.clock = Some(clock);
-    parts.retry = Some(partnersam::transport::RetryPolicy { attempts: 1, ..Default::default() });
+    let retry = partnersam::transport::RetryPolicy { attempts: 1, ..Default::default() };
+    let parts = partnersam::app::Parts { clock: Some(clock), retry: Some(retry), ..Default::default() };
     let later = partnersam::App::open_with(world.app.config().clone(), parts).await.expect("an app");
     world.scenario(json!({ "fail": { "path": "token", "times": 3, "status": 503 } })).await;
     let still = later.token(&graph()).await.expect("the old token goes on");
@@ -97,4 +96,21 @@ async fn numbers_as_text_and_a_missing_refresh_token_are_taken() {
     );
     world.scenario(json!({ "omit_refresh_token": false })).await;
     world.app.token(&fresh).await.expect("the old refresh token was kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_knows_only_v1_is_asked_for_there() {
+    let world = World::new().await;
+    world.consent().await;
+    world.forget_requests().await;
+    let mut config = world.app.config().clone();
+    config.v1_resources = vec![Audience::Arm];
+    let app = partnersam::App::open(config).await.expect("an app");
+    let mut request = graph();
+    request.audience = Audience::Arm;
+    request.fresh = true;
+    let token = app.token(&request).await.expect("a token, its numbers as text");
+    assert_eq!(token.audience, Audience::Arm);
+    let asked = world.requests().await;
+    assert_eq!(asked[0]["resource"], "https://management.azure.com", "{asked:?}");
 }

@@ -1,6 +1,6 @@
 //! A world to play in: an emulator of its own, an app with a store of its own, and someone who signs in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use partnersam::app::config::Config;
 use partnersam::app::consent::{ConsentOptions, ConsentRequest, Consented};
@@ -38,14 +38,14 @@ impl World {
             .build()
             .expect("a client");
         partnersam::store::create_key_file(&folder.path().join("key")).expect("a key");
-        let config = config(&folder.path().to_path_buf());
+        let config = config(folder.path());
         let app = App::open_with(config, parts).await.expect("an app");
         Self { emulator, folder, app, control }
     }
 
     /// A second app on the same store and emulator, as another process would have it.
     pub(crate) async fn another_app(&self) -> App {
-        App::open(config(&self.folder.path().to_path_buf())).await.expect("an app")
+        App::open(config(self.folder.path())).await.expect("an app")
     }
 
     pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
@@ -59,12 +59,17 @@ impl World {
         self.control("/scenario", scenario).await;
     }
 
-    /// Token requests with this grant type since the last reset.
-    pub(crate) async fn redemptions(&self, grant_type: &str) -> usize {
+    /// The token requests since the last reset.
+    pub(crate) async fn requests(&self) -> Vec<Value> {
         let url = format!("{}/requests", self.emulator.ready().control);
         let answer = self.control.get(url).send().await.expect("an answer").bytes().await.expect("a body");
         let log: Value = serde_json::from_slice(&answer).expect("JSON");
-        log["requests"].as_array().expect("a list").iter().filter(|entry| entry["grant_type"] == grant_type).count()
+        log["requests"].as_array().expect("a list").clone()
+    }
+
+    /// How many of them had this grant type.
+    pub(crate) async fn redemptions(&self, grant_type: &str) -> usize {
+        self.requests().await.iter().filter(|entry| entry["grant_type"] == grant_type).count()
     }
 
     pub(crate) async fn forget_requests(&self) {
@@ -103,8 +108,8 @@ impl World {
     }
 }
 
-fn config(folder: &PathBuf) -> Config {
-    let folder = folder.clone();
+fn config(folder: &Path) -> Config {
+    let folder = folder.to_owned();
     Config::from_environment(&move |name| match name {
         "PARTNERSAM_EMULATOR" => Some(folder.join("ready.json").display().to_string()),
         "PARTNERSAM_STORE" => Some(format!("sqlite:{}", folder.join("data").join("grants.db").display())),
