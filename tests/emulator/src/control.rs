@@ -93,7 +93,6 @@ fn describe(state: &State) -> Value {
         .directory
         .consent_rows()
         .into_iter()
-        .take(1000)
         .map(|(tenant, client, resource, permissions)| {
             json!({ "tenant": tenant, "client_id": client, "resource": resource, "permissions": permissions })
         })

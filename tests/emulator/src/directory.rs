@@ -146,11 +146,12 @@ impl Directory {
         self.apps.keys().cloned().collect()
     }
 
-    /// Consents as rows of (tenant, client, resource, permissions), in order.
+    /// Consents as rows of (tenant, client, resource, permissions), in order; without those of generated partners, which are all alike.
     pub(crate) fn consent_rows(&self) -> Vec<(String, String, &'static str, Vec<String>)> {
         let mut rows: Vec<_> = self
             .consents
             .iter()
+            .filter(|((tenant, _), _)| !tenant.starts_with(GENERATED))
             .flat_map(|((tenant, client), resources)| {
                 resources.iter().map(|(key, permissions)| {
                     (tenant.clone(), client.clone(), *key, permissions.iter().cloned().collect())
