@@ -1,9 +1,10 @@
 //! What grants there are, and their end.
 
 use super::{App, Inner};
+use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
-use crate::store::{Grant, GrantFacts};
+use crate::store::{Grant, GrantFacts, GrantState};
 
 /// A grant without its secret.
 #[derive(Clone, Debug)]
@@ -16,10 +17,46 @@ pub struct GrantStatus {
     pub facts: GrantFacts,
 }
 
+/// How a grant is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Condition {
+    /// It can be used, and there is time.
+    Active,
+    /// It can be used, and should be renewed now.
+    Due,
+    /// By the calendar the service takes it no more. Only the service knows for sure.
+    Expired,
+    /// The service said for good that it does not take it.
+    Ended,
+}
+
+impl Condition {
+    /// The word used in JSON: `active`, `due`, `expired` or `ended`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Due => "due",
+            Self::Expired => "expired",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 impl GrantStatus {
     /// How people call the partner: by domain where one is known, else by id.
     pub fn name(&self) -> String {
         self.facts.domains.first().cloned().unwrap_or_else(|| self.partner.to_string())
+    }
+
+    /// How the grant is at `now`.
+    pub fn condition(&self, now: UnixTime) -> Condition {
+        match &self.facts.state {
+            GrantState::Dead { .. } => Condition::Ended,
+            GrantState::Active if self.facts.expires_on <= now => Condition::Expired,
+            GrantState::Active if self.facts.renew_after <= now => Condition::Due,
+            GrantState::Active => Condition::Active,
+        }
     }
 }
 
@@ -67,6 +104,13 @@ impl App {
             .map_err(|error| error.in_operation("status").with_context("partner", partner))
     }
 
+    /// Opens the store and its key and finds out whether a grant could be written now: asked by who sets an app up.
+    ///
+    /// Errors: `StoreKeyMissing`, `StoreForbidden`, `StoreUnwritable` and their kin.
+    pub async fn check_store(&self) -> Result<()> {
+        self.inner().store.check_writable().await.map_err(|error| error.in_operation("init"))
+    }
+
     /// Removes a partner's grant from this store: its key, its tokens, everything. At the service it lives on until it is revoked there.
     /// False where there was none.
     pub async fn revoke(&self, partner: &TenantRef) -> Result<bool> {
@@ -88,5 +132,40 @@ impl Inner {
         grant
             .map(GrantStatus::from)
             .ok_or_else(|| Error::new(ErrorKind::ConsentRequired, "status", "this partner has not consented"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MfaEvidence;
+
+    #[test]
+    fn a_grant_is_active_then_due_then_expired_unless_it_ended() {
+        let uuid = uuid::Uuid::from_u128(0xbbbb_bbbb_0000_4000_8000_0000_0000_0001);
+        let mut status = GrantStatus {
+            partner: TenantId::new(uuid),
+            generation: 1,
+            facts: GrantFacts {
+                user_oid: "oid".to_owned(),
+                user_name: "admin@fabrikam.com".to_owned(),
+                domains: Vec::new(),
+                consented_on: UnixTime(0),
+                mfa: MfaEvidence::default(),
+                last_redeemed_on: UnixTime(0),
+                expires_on: UnixTime(90),
+                renew_after: UnixTime(7),
+                audiences: Vec::new(),
+                purpose: "default".to_owned(),
+                taints: Vec::new(),
+                state: GrantState::Active,
+            },
+        };
+        for (now, condition) in [(6, Condition::Active), (7, Condition::Due), (89, Condition::Due), (90, Condition::Expired)] {
+            assert_eq!(status.condition(UnixTime(now)), condition, "{now}");
+        }
+        status.facts.state = GrantState::Dead { on: UnixTime(1), reason: "GrantRevoked".to_owned() };
+        assert_eq!(status.condition(UnixTime(2)), Condition::Ended);
+        assert_eq!(status.name(), uuid.to_string());
     }
 }

@@ -35,6 +35,7 @@ use crate::ids::{ClientId, TenantId};
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 
 pub use key::{AskPassphrase, KeyProvider, KeySource, StoreKey, create_key_file};
+pub use private_file::{create as create_private_file, replace as replace_private_file};
 
 /// Opens the store at `uri`: `sqlite:PATH` or `memory:`. Touches nothing yet: file and key are opened when they are first needed, and a store
 /// that could not be opened is tried again by the next operation.

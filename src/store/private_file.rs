@@ -74,7 +74,7 @@ pub(crate) fn make_empty(path: &Path) -> Result<()> {
 }
 
 /// Writes a new private file durably. One that is there already is never replaced: `InvalidArgument`.
-pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
     folder(parent(path))?;
     let mut file = match open_new(path) {
         Ok(file) => file,
@@ -94,7 +94,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Puts `bytes` at `path`, replacing what is there: the old or the new, never half, whatever happens. Durable when it returns.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut random = [0; 8];
     seal::random(&mut random)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
