@@ -307,7 +307,10 @@ impl GrantStore for SqliteStore {
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(pending.verifier.expose(), &pending.facts)?;
             let (app, state_hash, ends) = (pending.app.clone(), pending.state_hash, pending.facts.expires_on);
-            self.write(move |open| records::put_pending(open, &keys, &app, &state_hash, (&plain, ends), now)).await
+            let kept = self
+                .write(move |open| records::put_pending(open, &keys, &app, &state_hash, (&plain, ends), now))
+                .await?;
+            if kept { Ok(()) } else { Err(super::too_many_pending()) }
         }
         .boxed()
     }
@@ -463,12 +466,14 @@ impl Place {
             Ok(connection) => connection,
             Err(error) => return batch.refuse(&error),
         };
-        match batch.commit(connection) {
+        let then = |connection: &Connection| {
+            *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            if self.must_scrub.load(Ordering::Acquire) {
+                self.scrub(connection);
+            }
+        };
+        match batch.commit(connection, &then) {
             Ok(()) => {
-                *self.last_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                if self.must_scrub.load(Ordering::Acquire) {
-                    self.scrub(connection);
-                }
                 drop(slot);
                 self.recover();
             }

@@ -118,10 +118,12 @@ impl Batch {
         }
     }
 
-    /// Writes, and tells everybody how it went. The error of the store as a whole, if there was one, is also given back.
-    pub(super) fn commit(mut self, connection: &mut Connection) -> Result<()> {
+    /// Writes, does what `then` has to do when that is durable, and tells everybody how it went. The error of the store as a whole, if there was one,
+    /// is also given back.
+    pub(super) fn commit(mut self, connection: &mut Connection, then: &impl Fn(&Connection)) -> Result<()> {
         match run(connection, &mut self.0) {
             Ok(()) => {
+                then(connection);
                 for job in self.0 {
                     job.answer(Ok(()));
                 }
@@ -139,7 +141,7 @@ impl Batch {
                 // One of them met a fault of its own, and all were taken back. Each alone now, so that nobody pays for another's record.
                 let mut outcome = Ok(());
                 for job in self.0 {
-                    outcome = outcome.and(Batch(vec![job]).commit(connection));
+                    outcome = outcome.and(Batch(vec![job]).commit(connection, then));
                 }
                 outcome
             }

@@ -115,6 +115,13 @@ impl Connection {
     }
 }
 
+#[cfg(test)]
+impl Connection {
+    pub(super) fn pretend_to_be_of_another_process(&mut self) {
+        self.process = 0;
+    }
+}
+
 impl Deref for Connection {
     type Target = rusqlite::Connection;
 

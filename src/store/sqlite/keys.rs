@@ -81,10 +81,13 @@ impl KeyRing {
     fn make(&self, connection: &mut Connection) -> Result<Keys> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
         let meta = schema::meta(&transaction)?;
-        if let Some(check) = &meta.key_check
-            && !is_empty(&transaction)?
-        {
-            return verified(&self.ask(&meta, false)?, &meta, check);
+        if let Some(check) = &meta.key_check {
+            // Another process was quicker, or the old key is lost.
+            match self.ask(&meta, false) {
+                Ok(key) => return verified(&key, &meta, check),
+                Err(missing) if missing.kind() == ErrorKind::StoreKeyMissing && is_empty(&transaction)? => {}
+                Err(error) => return Err(error),
+            }
         }
         let key = self.ask(&meta, true)?;
         let sealer = Sealer::new(key.expose());

@@ -27,7 +27,7 @@ pub(super) struct SealedGrant {
     sealed: Vec<u8>,
 }
 
-const GRANT: &str = "SELECT generation, user_oid, is_dead, renew_after, expires_on, wrapped_key, sealed
+pub(super) const GRANT: &str = "SELECT generation, user_oid, is_dead, renew_after, expires_on, wrapped_key, sealed
     FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
 
 pub(super) fn grant(connection: &Connection, key: &GrantKey) -> Result<Option<SealedGrant>> {
@@ -44,11 +44,12 @@ pub(super) fn grant(connection: &Connection, key: &GrantKey) -> Result<Option<Se
     })
 }
 
+const GENERATION: &str = "SELECT generation FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
+
 /// The generation of a grant's record, without opening it.
 pub(super) fn grant_generation(connection: &Connection, key: &GrantKey) -> Result<Option<u64>> {
-    const SQL: &str = "SELECT generation FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
     let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
-    find(connection, SQL, owner, |row| row.get(0))?.map(generation).transpose()
+    find(connection, GENERATION, owner, |row| row.get(0))?.map(generation).transpose()
 }
 
 impl SealedGrant {
@@ -122,16 +123,17 @@ pub(super) fn put_grant(open: &Open<'_>, keys: &Keys, new: &NewGrant<'_>, expect
     Ok(Written::Yes(next))
 }
 
+const REMOVE_GRANT: &str = "DELETE FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
+
 /// Removes a grant with its key; its access tokens go with it.
 pub(super) fn remove_grant(open: &Open<'_>, key: &GrantKey) -> Result<bool> {
-    const SQL: &str = "DELETE FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
     let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
-    run(open.connection, SQL, owner).map(|removed| removed > 0)
+    run(open.connection, REMOVE_GRANT, owner).map(|removed| removed > 0)
 }
 
 const TENANTS: &str = "SELECT tenant FROM grants
     WHERE authority = ?1 AND client_id = ?2 AND tenant > ?3 ORDER BY tenant LIMIT ?4";
-const DUE: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2 AND renew_after <= ?3
+pub(super) const DUE: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2 AND renew_after <= ?3
     AND is_dead = 0 ORDER BY renew_after, tenant LIMIT ?4";
 
 pub(super) fn tenants(
@@ -218,16 +220,23 @@ pub(super) fn put_token(open: &Open<'_>, keys: &Keys, new: &NewToken<'_>) -> Res
     run(open.connection, PUT_TOKEN, (id, tenant.as_bytes(), &key.audience, new.facts.expires_on.0, sealed)).map(drop)
 }
 
-pub(super) fn remove_token(open: &Open<'_>, key: &TokenKey) -> Result<()> {
-    const SQL: &str = "DELETE FROM access_tokens WHERE tenant = ?4 AND audience = ?5 AND grant_id =
+const REMOVE_TOKEN: &str = "DELETE FROM access_tokens WHERE tenant = ?4 AND audience = ?5 AND grant_id =
         (SELECT id FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3)";
+
+pub(super) fn remove_token(open: &Open<'_>, key: &TokenKey) -> Result<()> {
     let owner = &key.grant;
     let of_token = (key.tenant.uuid().into_bytes(), &key.audience);
     let values = (&owner.authority, owner.client_id.as_str(), owner.tenant.uuid().into_bytes(), of_token.0, of_token.1);
-    run(open.connection, SQL, values).map(drop)
+    run(open.connection, REMOVE_TOKEN, values).map(drop)
 }
 
-/// Keeps a pending consent and drops those that have ended.
+const SWEEP_PENDING: &str = "DELETE FROM pending_consents WHERE expires_on <= ?1";
+const PUT_PENDING: &str =
+    "INSERT OR REPLACE INTO pending_consents (authority, client_id, state_hash, expires_on, sealed)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+
+/// Keeps a pending consent and drops those that have ended; false where there are too many. Not an error: that would take the other writes of
+/// the transaction with it.
 pub(super) fn put_pending(
     open: &Open<'_>,
     keys: &Keys,
@@ -235,19 +244,17 @@ pub(super) fn put_pending(
     state_hash: &[u8; 32],
     (plain, expires_on): (&[u8], UnixTime),
     now: UnixTime,
-) -> Result<()> {
+) -> Result<bool> {
     check_keys(open, keys)?;
-    run(open.connection, "DELETE FROM pending_consents WHERE expires_on <= ?1", [now.0])?;
+    run(open.connection, SWEEP_PENDING, [now.0])?;
     let count = find(open.connection, "SELECT count(*) FROM pending_consents", (), |row| row.get::<_, i64>(0))?;
     if count.unwrap_or_default() >= row_limit(MAX_PENDING) {
-        return Err(crate::store::too_many_pending());
+        return Ok(false);
     }
     let extra = [state_hash.as_slice()];
     let sealed = keys.sealer.seal(&of_pending(app, &extra), plain)?;
-    let sql = "INSERT OR REPLACE INTO pending_consents (authority, client_id, state_hash, expires_on, sealed)
-        VALUES (?1, ?2, ?3, ?4, ?5)";
     let values = (&app.authority, app.client_id.as_str(), state_hash, expires_on.0, sealed);
-    run(open.connection, sql, values).map(drop)
+    run(open.connection, PUT_PENDING, values).map(|_| true)
 }
 
 const PENDING: &str = "SELECT sealed FROM pending_consents WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
@@ -269,15 +276,17 @@ pub(super) fn open_pending(
     Ok(PendingConsent { app: app.clone(), state_hash, verifier, facts })
 }
 
+const TAKE_PENDING: &str = "DELETE FROM pending_consents WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
+
 pub(super) fn take_pending(open: &Open<'_>, app: &AppKey, state_hash: &[u8; 32]) -> Result<bool> {
-    const SQL: &str = "DELETE FROM pending_consents WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
-    run(open.connection, SQL, (&app.authority, app.client_id.as_str(), state_hash)).map(|taken| taken > 0)
+    run(open.connection, TAKE_PENDING, (&app.authority, app.client_id.as_str(), state_hash)).map(|taken| taken > 0)
 }
 
 fn of_pending<'a>(app: &'a AppKey, extra: &'a [&'a [u8]]) -> Identity<'a> {
     Identity::of_app(Record::Pending, &app.authority, &app.client_id, extra)
 }
 
+const PUT_DOMAIN: &str = "INSERT OR REPLACE INTO domains (authority, domain, sealed) VALUES (?1, ?2, ?3)";
 const DOMAIN: &str = "SELECT sealed FROM domains WHERE authority = ?1 AND domain = ?2";
 
 /// The sealed row of a domain.
@@ -305,8 +314,7 @@ pub(super) fn put_domain(
     check_keys(open, keys)?;
     let plain = serde_json::to_vec(&found).map_err(|_| corrupt("a domain cannot be written"))?;
     let sealed = keys.sealer.seal(&of_domain(authority, &[domain.as_bytes()]), &plain)?;
-    let sql = "INSERT OR REPLACE INTO domains (authority, domain, sealed) VALUES (?1, ?2, ?3)";
-    run(open.connection, sql, (authority, domain, sealed)).map(drop)
+    run(open.connection, PUT_DOMAIN, (authority, domain, sealed)).map(drop)
 }
 
 fn of_domain<'a>(authority: &'a str, extra: &'a [&'a [u8]]) -> Identity<'a> {
@@ -362,3 +370,28 @@ fn row_limit(limit: usize) -> i64 {
 fn corrupt(message: &str) -> Error {
     Error::new(ErrorKind::StoreCorrupt, "store", message)
 }
+
+/// Every statement, for the tests that look at how it is carried out.
+#[cfg(test)]
+pub(super) const ALL: &[&str] = &[
+    GRANT,
+    GENERATION,
+    GRANT_TO_CHANGE,
+    CHANGE_GRANT,
+    ADD_GRANT,
+    REMOVE_TOKENS,
+    REMOVE_GRANT,
+    TENANTS,
+    DUE,
+    TOKEN,
+    TOKENS_GRANT,
+    PUT_TOKEN,
+    SWEEP_TOKENS,
+    REMOVE_TOKEN,
+    SWEEP_PENDING,
+    PUT_PENDING,
+    PENDING,
+    TAKE_PENDING,
+    DOMAIN,
+    PUT_DOMAIN,
+];
