@@ -28,8 +28,7 @@ impl World {
 
     async fn with(parts: Parts) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut options = Options::default();
-        options.ready_file = Some(folder.path().join("ready.json"));
+        let options = Options { ready_file: Some(folder.path().join("ready.json")), ..Options::default() };
         let emulator = Emulator::start(options).await.expect("an emulator");
         let ca = std::fs::read(&emulator.ready().ca_file).expect("a certificate");
         let control = reqwest::Client::builder()
