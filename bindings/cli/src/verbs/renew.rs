@@ -1,0 +1,104 @@
+//! `partnersam renew`: grants are used before they end for want of use.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use partnersam::TenantRef;
+use partnersam::app::renew::Renewed;
+
+use super::{End, Outcome};
+use crate::arguments::tenant;
+use crate::escape::for_terminal;
+use crate::exit;
+use crate::output::{self, RenewReport, RenewedReport, SCHEMA_VERSION, from_now, now};
+use crate::session::Session;
+use crate::terminal::{Style, Terminal};
+
+const EXAMPLES: &str = "\
+Examples:
+  partnersam renew
+  partnersam renew --within 30
+  partnersam renew fabrikam.com
+
+A grant is due a week after its last use. Run it from a timer, once a day. One partner's failure does not stop the others; the exit code is 4
+where a partner must sign in again";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// One partner only, due or not: tenant id or domain
+    #[arg(value_name = "PARTNER", value_parser = tenant)]
+    partner: Option<TenantRef>,
+
+    /// All grants that are due; this is what is done where no partner is named
+    #[arg(long, conflicts_with = "partner")]
+    all_due: bool,
+
+    /// Also those that will be due within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=3650), conflicts_with = "partner")]
+    within: u32,
+
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
+    const DAY: i64 = 24 * 3600;
+    let (app, terminal) = (session.app().await?, session.terminal);
+    let renewed = match &arguments.partner {
+        Some(partner) => {
+            let expires_on = app.renew(partner).await?;
+            vec![Renewed { partner: app.tenant(partner).await?, result: Ok(expires_on) }]
+        }
+        None => {
+            let bar = progress_bar(terminal);
+            let renewed = app
+                .renew_due(now().plus(i64::from(arguments.within) * DAY), |done, found, last| {
+                    bar.set_length(u64::try_from(found).unwrap_or(u64::MAX));
+                    bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+                    if let Err(error) = &last.result {
+                        tracing::info!(partner = %last.partner, error = error.kind().id(), "a grant was not renewed");
+                    }
+                })
+                .await;
+            bar.finish_and_clear();
+            renewed?
+        }
+    };
+    tell(&renewed, arguments.json, terminal)?;
+    Ok(End::Code(exit::of_all(renewed.iter().filter_map(|renewed| renewed.result.as_ref().err()))))
+}
+
+fn tell(renewed: &[Renewed], json: bool, terminal: &Terminal) -> Result<(), crate::failure::Failure> {
+    let failed = renewed.iter().filter(|renewed| renewed.result.is_err()).count();
+    if json {
+        let partners = renewed.iter().map(|renewed| RenewedReport {
+            partner: renewed.partner.to_string(),
+            expires_on: renewed.result.as_ref().ok().map(ToString::to_string),
+            error: renewed.result.as_ref().err().map(partnersam::Error::to_document),
+        });
+        let report = RenewReport { schema_version: SCHEMA_VERSION, renewed: renewed.len() - failed, failed, partners: partners.collect() };
+        return output::print(terminal, &report);
+    }
+    for (partner, error) in renewed.iter().filter_map(|renewed| renewed.result.as_ref().err().map(|error| (renewed.partner, error))) {
+        terminal.say(format_args!("{} {partner}: {}", terminal.style_err(Style::Bad, "✘"), for_terminal(error.message())));
+        terminal.say(format_args!("  who must act: {}", error.kind().actor().in_words()));
+        terminal.say(format_args!("  hint: {}", for_terminal(error.hint())));
+    }
+    match renewed {
+        [] => terminal.print("no grant is due"),
+        [Renewed { partner, result: Ok(expires_on) }] => terminal.print(format_args!("{} {partner} expires {}", terminal.style_out(Style::Good, "✔"), from_now(*expires_on, now()))),
+        _ => terminal.print(format_args!("renewed {}, failed {failed}", renewed.len() - failed)),
+    }
+}
+
+/// On standard error, and only where a person looks at it.
+fn progress_bar(terminal: &Terminal) -> ProgressBar {
+    if !terminal.err_is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("renewing {wide_bar} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,95 @@
+//! `partnersam status`: the grants and how they are.
+
+use partnersam::TenantRef;
+use partnersam::app::grants::{Condition, GrantStatus};
+use partnersam::clock::UnixTime;
+
+use super::{End, Outcome};
+use crate::arguments::tenant;
+use crate::escape::for_terminal;
+use crate::exit;
+use crate::output::{self, GrantReport, SCHEMA_VERSION, StatusReport, from_now, now};
+use crate::session::Session;
+use crate::terminal::{Style, Terminal};
+
+const EXAMPLES: &str = "\
+Examples:
+  partnersam status
+  partnersam status fabrikam.com --json
+
+Conditions: active; due, to be renewed with `partnersam renew`; expired, by the calendar; ended, by the service. The exit code is 4 where a
+grant is expired or has ended, so that a monitor needs no more than that";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// One partner only: tenant id or domain
+    #[arg(value_name = "PARTNER", value_parser = tenant)]
+    partner: Option<TenantRef>,
+
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
+    let (app, terminal) = (session.app().await?, session.terminal);
+    let grants = match &arguments.partner {
+        Some(partner) => vec![app.grant(partner).await?],
+        None => app.grants().await?,
+    };
+    let now = now();
+    let store = app.store_location();
+    if arguments.json {
+        let report = StatusReport {
+            schema_version: SCHEMA_VERSION,
+            authority: app.config().authority.name(),
+            client_id: app.config().client_id.as_str(),
+            store: &store,
+            grants: grants.iter().map(|grant| GrantReport::new(grant, now)).collect(),
+        };
+        output::print(terminal, &report)?;
+    } else if grants.is_empty() {
+        terminal.say(format_args!("no partner has consented yet; run `partnersam consent PARTNER`"));
+    } else {
+        for line in table(&grants, now, terminal) {
+            terminal.print(line)?;
+        }
+    }
+    let needs_sign_in = grants.iter().any(|grant| matches!(grant.condition(now), Condition::Expired | Condition::Ended));
+    Ok(End::Code(if needs_sign_in { exit::SIGN_IN } else { exit::OK }))
+}
+
+/// One line a grant, in columns.
+fn table(grants: &[GrantStatus], now: UnixTime, terminal: &Terminal) -> Vec<String> {
+    const HEADINGS: [&str; 6] = ["PARTNER", "ACCOUNT", "MFA", "CONDITION", "EXPIRES", "AUDIENCES"];
+    let rows: Vec<[String; 6]> = grants.iter().map(|grant| cells(grant, now)).collect();
+    let widths: [usize; 6] = std::array::from_fn(|column| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).chain(HEADINGS.get(column).map(|heading| heading.len())).max().unwrap_or_default()
+    });
+    let line = |cells: &[String; 6]| {
+        let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let heading = line(&HEADINGS.map(str::to_owned));
+    let mut lines = vec![terminal.style_out(Style::Heading, &heading).to_string()];
+    for (row, grant) in rows.iter().zip(grants) {
+        let text = line(row);
+        lines.push(match grant.condition(now) {
+            Condition::Expired | Condition::Ended => terminal.style_out(Style::Bad, &text).to_string(),
+            Condition::Due => terminal.style_out(Style::Warning, &text).to_string(),
+            _ => text,
+        });
+    }
+    lines
+}
+
+fn cells(grant: &GrantStatus, now: UnixTime) -> [String; 6] {
+    let facts = &grant.facts;
+    let condition = match &facts.state {
+        partnersam::store::GrantState::Dead { reason, .. } => format!("{} ({reason})", grant.condition(now).as_str()),
+        partnersam::store::GrantState::Active => grant.condition(now).as_str().to_owned(),
+    };
+    [grant.name(), facts.user_name.clone(), facts.mfa.verdict.as_str().to_owned(), condition, from_now(facts.expires_on, now), facts.audiences.join(" ")]
+        .map(|cell| for_terminal(&cell))
+}
