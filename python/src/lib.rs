@@ -1,1 +1,50 @@
-//! placeholder
+//! `partnersam._native`: the core for Python. It joins and converts; what is decided is decided in the core.
+
+mod auth;
+#[cfg(feature = "command")]
+mod command;
+mod consent;
+mod credential;
+mod error;
+mod fresh;
+mod grant;
+mod handle;
+mod hosts;
+mod json;
+mod names;
+mod operation;
+mod partner_app;
+mod scopes;
+mod token;
+mod wait;
+
+/// The native half of the package `partnersam`.
+#[pyo3::pymodule]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::auth::Auth;
+    #[cfg(feature = "command")]
+    #[pymodule_export]
+    use super::command::main;
+    #[pymodule_export]
+    use super::consent::{ConsentLink, Consented, DeviceConsent};
+    #[pymodule_export]
+    use super::credential::Credential;
+    #[pymodule_export]
+    use super::error::_error_table;
+    #[pymodule_export]
+    use super::grant::{Grant, Renewed};
+    #[pymodule_export]
+    use super::handle::{_note_fork, _settle};
+    #[pymodule_export]
+    use super::partner_app::PartnerApp;
+    #[pymodule_export]
+    use super::token::Token;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

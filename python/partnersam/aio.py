@@ -1,0 +1,264 @@
+"""The same for asyncio: PartnerApp and Credential with the same names, to be awaited.
+
+    async with PartnerApp.from_env() as app:
+        token = await app.token("fabrikam.com", "graph", customer="contoso.com")
+
+Opening an app is no coroutine: it reads its configuration and opens its store, and sends nothing. A task that is cancelled loses
+nothing that was redeemed on its behalf: the new grant is saved all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from partnersam import _native
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from types import TracebackType
+
+    import httpx
+    from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+
+    from partnersam import Consented, ConsentLink, DeviceConsent, Grant, Renewed, Token
+
+__all__ = ["Credential", "PartnerApp"]
+
+T = TypeVar("T")
+
+
+class PartnerApp:
+    """One app registration with its store: consents, grants, tokens."""
+
+    def __init__(self, app: _native.PartnerApp) -> None:
+        """Twin of an app that is open; both share it, and closing either closes it."""
+        self._app = app
+        self._starter = app._starter()
+
+    @classmethod
+    def from_env(cls) -> PartnerApp:
+        """The app that the environment and the user's configuration file describe."""
+        return cls(_native.PartnerApp.from_env())
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str]) -> PartnerApp:
+        """The app that this TOML file describes, then the environment."""
+        return cls(_native.PartnerApp.from_config(path))
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> PartnerApp:
+        """The app that a mapping with the keys of the configuration file describes, then the environment."""
+        return cls(_native.PartnerApp.from_dict(config))
+
+    @property
+    def client_id(self) -> str:
+        """The app's client id."""
+        return self._app.client_id
+
+    @property
+    def authority(self) -> str:
+        """What issues its tokens: a cloud's name, `emulator`, or `generic:NAME`."""
+        return self._app.authority
+
+    @property
+    def store(self) -> str:
+        """Where its grants are."""
+        return self._app.store
+
+    async def token(
+        self,
+        partner: str | None = None,
+        audience: str = "graph",
+        customer: str | None = None,
+        claims: str | None = None,
+        fresh: bool = False,
+    ) -> Token:
+        """A token for one service, in the tenant of `customer` or else in the partner's own."""
+        if claims is None and not fresh:
+            at_hand = self._starter.token_at_hand(partner, audience, customer)
+            if at_hand is not None:
+                return at_hand
+        return await _ended(self._starter.token, partner, audience, customer, claims, fresh)
+
+    def credential(self, partner: str | None = None, customer: str | None = None) -> Credential:
+        """What azure's asynchronous clients are given: tokens of one partner, in its own tenant or in one customer's."""
+        return Credential(self._app.credential(partner, customer))
+
+    async def begin_consent(
+        self,
+        partner: str,
+        audiences: Iterable[str] = (),
+        redirect_uri: str | None = None,
+        purpose: str | None = None,
+        valid_for: int = 3600,
+        login_hint: str | None = None,
+        response_mode: str = "form_post",
+    ) -> ConsentLink:
+        """Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`."""
+        asked = (partner, list(audiences), redirect_uri, purpose, valid_for, login_hint, response_mode)
+        return await _ended(self._starter.begin_consent, *asked)
+
+    async def complete_consent(self, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool = False) -> Consented:
+        """Completes a consent with its reply: a posted form's body, a query, the whole address, or the parsed form."""
+        return await _ended(self._starter.complete_consent, reply, allow_without_mfa)
+
+    async def begin_device_consent(
+        self, partner: str, audiences: Iterable[str] = (), purpose: str | None = None
+    ) -> DeviceConsent:
+        """Begins a consent by device code. Policies may forbid it, and may end its grant later."""
+        return await _ended(self._starter.begin_device_consent, partner, list(audiences), purpose)
+
+    async def complete_device_consent(self, device: DeviceConsent, allow_without_mfa: bool = False) -> Consented:
+        """Waits until the person has typed the code and signed in."""
+        return await _ended(self._starter.complete_device_consent, device, allow_without_mfa)
+
+    async def grants(self) -> list[Grant]:
+        """Every grant there is, without its secret. Sends nothing."""
+        return await _ended(self._starter.grants)
+
+    async def grant(self, partner: str) -> Grant:
+        """One partner's grant, without its secret."""
+        return await _ended(self._starter.grant, partner)
+
+    async def import_grant(
+        self, partner: str, refresh_token: str, audiences: Iterable[str] = (), allow_without_mfa: bool = False
+    ) -> Consented:
+        """Takes over a refresh token from elsewhere, once it has proved itself."""
+        return await _ended(self._starter.import_grant, partner, refresh_token, list(audiences), allow_without_mfa)
+
+    async def renew(self, partner: str) -> int:
+        """Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time)."""
+        return await _ended(self._starter.renew, partner)
+
+    async def renew_due(
+        self, within_days: int = 0, progress: Callable[[int, int, Renewed], object] | None = None
+    ) -> list[Renewed]:
+        """Renews every grant that is due within so many days. Calls `progress(done, found, renewed)` in the event loop as each ends."""
+        tell = progress and functools.partial(asyncio.get_running_loop().call_soon_threadsafe, progress)
+        return await _ended(self._starter.renew_due, within_days, tell)
+
+    async def revoke(self, partner: str) -> bool:
+        """Removes a partner's grant from this store. At the service it lives on until it is revoked there."""
+        return await _ended(self._starter.revoke, partner)
+
+    async def close(self) -> None:
+        """Closes it: every later call, also of its credentials, is refused."""
+        await asyncio.to_thread(self._app.close)
+
+    async def __aenter__(self) -> PartnerApp:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"aio.{self._app!r}"
+
+
+class Credential:
+    """Tokens of one partner, in its own tenant or in one customer's: an azure `AsyncTokenCredential` and `AsyncSupportsTokenInfo`."""
+
+    def __init__(self, credential: _native.Credential) -> None:
+        """Twin of a credential."""
+        self._credential = credential
+
+    async def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **kwargs: Any,
+    ) -> AccessToken:
+        """A token for `scopes`, which must belong to one service."""
+        token: AccessToken = await self._get(scopes, claims, tenant_id, False)
+        return token
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """The same with when to refresh."""
+        asked = options or {}
+        token: AccessTokenInfo = await self._get(scopes, asked.get("claims"), asked.get("tenant_id"), True)
+        return token
+
+    async def _get(self, scopes: tuple[str, ...], claims: str | None, tenant_id: str | None, info: bool) -> Any:
+        if not claims and not tenant_id:
+            at_hand = self._credential._at_hand(scopes, info)
+            if at_hand is not None:
+                return at_hand
+        return await _ended(self._credential._start, scopes, claims, tenant_id, info)
+
+    def auth(self, audience: str = "graph", *, hosts: Iterable[str] = ()) -> httpx.Auth:
+        """Signs the requests of an `httpx.AsyncClient`, and only those that go to the audience's own hosts."""
+        return _auth_class()(self, audience, self._credential.auth(audience, hosts=list(hosts)))
+
+    async def close(self) -> None:
+        """Does nothing: the app holds the connections."""
+
+    async def __aenter__(self) -> Credential:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        pass
+
+    def __repr__(self) -> str:
+        return f"aio.{self._credential!r}"
+
+
+async def _ended(start: Callable[..., _native._Operation], *arguments: Any) -> Any:
+    """Starts an operation, and gives its end as a coroutine does."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    operation = start(functools.partial(loop.call_soon_threadsafe, _end, future), *arguments)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        operation.cancel()
+        raise
+
+
+def _end(future: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
+
+
+@functools.cache
+def _auth_class() -> Any:
+    """A class of httpx's kind, made once httpx is wanted."""
+    import httpx
+
+    class Auth(httpx.Auth):
+        def __init__(self, credential: Credential, audience: str, checks: _native.Auth) -> None:
+            self._credential = credential
+            self._audience = audience
+            self._checks = checks
+
+        async def async_auth_flow(self, request: httpx.Request) -> Any:
+            self._checks._check(str(request.url))
+            token = await self._credential.get_token(self._audience)
+            request.headers["Authorization"] = f"Bearer {token.token}"
+            yield request
+
+        def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+            raise TypeError("this signs requests of httpx.AsyncClient; for httpx.Client take partnersam.Credential")
+
+        def __repr__(self) -> str:
+            return f"aio.{self._checks!r}"
+
+    return Auth

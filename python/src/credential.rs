@@ -1,0 +1,284 @@
+//! [`Credential`]: what azure clients take for a `TokenCredential`.
+
+use std::sync::Arc;
+
+use partnersam::TenantRef;
+use partnersam::app::token::TokenRequest;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::auth::Auth;
+use crate::error::Failure;
+use crate::fresh::Fresh;
+use crate::handle::Handle;
+use crate::names::Names;
+use crate::scopes;
+use crate::token::{Fetched, fetch, tenant};
+use crate::wait::How;
+
+/// Tokens of one partner, in its own tenant or in one customer's: an azure `TokenCredential` and `SupportsTokenInfo`.
+///
+/// It has no secret of its own, and closing it closes nothing: the app it came from does.
+#[pyclass(frozen, module = "partnersam", weakref)]
+pub(crate) struct Credential {
+    handle: Arc<Handle>,
+    partner: Option<TenantRef>,
+    customer: Option<TenantRef>,
+    /// From the scopes as they were given (one: the text itself; several: the tuple) to a [`Kept`].
+    kept: Py<PyDict>,
+}
+
+/// What was handed out for some scopes.
+#[pyclass(frozen, module = "partnersam._native", name = "_KeptAccess")]
+struct Kept {
+    access_token: Py<PyAny>,
+    info: Py<PyAny>,
+    fresh: Fresh,
+    /// Whether these are of azure-core's classes.
+    is_azure: bool,
+}
+
+/// Which of the two shapes is wanted.
+#[derive(Clone, Copy)]
+enum Shape {
+    AccessToken,
+    Info,
+}
+
+#[pymethods]
+impl Credential {
+    /// A token for `scopes`, which must belong to one service: azure-core's AccessToken where azure-core is loaded, a tuple of the same shape where it is not.
+    ///
+    /// `claims`: what a service challenged for. `tenant_id`: must be the credential's own tenant. `enable_cae` changes nothing: it is always on.
+    #[pyo3(signature = (*scopes, claims=None, tenant_id=None, enable_cae=false, **kwargs))]
+    fn get_token(
+        &self,
+        py: Python<'_>,
+        scopes: &Bound<'_, PyTuple>,
+        claims: Option<String>,
+        tenant_id: Option<&Bound<'_, PyString>>,
+        enable_cae: bool,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = (enable_cae, kwargs);
+        self.get(py, How::Here, scopes, Asked::of(claims, tenant_id)?, Shape::AccessToken)
+    }
+
+    /// The same with when to refresh: azure-core's AccessTokenInfo.
+    #[pyo3(signature = (*scopes, options=None))]
+    fn get_token_info(
+        &self,
+        py: Python<'_>,
+        scopes: &Bound<'_, PyTuple>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.get(py, How::Here, scopes, Asked::of_options(options)?, Shape::Info)
+    }
+
+    /// An object that signs the requests of `requests` and `httpx` with this credential's tokens, and only those that go to the audience's own hosts.
+    #[pyo3(signature = (audience="graph", *, hosts=Names::default()), text_signature = "($self, audience='graph', *, hosts=())")]
+    fn auth(slf: &Bound<'_, Self>, audience: &str, hosts: Names) -> PyResult<Auth> {
+        Auth::new(slf, audience, &hosts.0)
+    }
+
+    /// Does nothing: the app holds the connections.
+    fn close(&self) {}
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_args))]
+    fn __exit__(&self, _args: &Bound<'_, PyTuple>) {}
+
+    fn __repr__(&self) -> String {
+        let named =
+            |name: &Option<TenantRef>| name.as_ref().map_or_else(|| "None".to_owned(), |name| format!("'{name}'"));
+        format!("Credential(partner={}, customer={})", named(&self.partner), named(&self.customer))
+    }
+
+    /// For the asynchronous twin: what is at hand, or None.
+    fn _at_hand(&self, py: Python<'_>, scopes: &Bound<'_, PyTuple>, info: bool) -> PyResult<Option<Py<PyAny>>> {
+        self.at_hand(py, &key(scopes)?, Shape::of(info))
+    }
+
+    /// For the asynchronous twin: fetches, and tells `done`.
+    fn _start(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        scopes: &Bound<'_, PyTuple>,
+        claims: Option<String>,
+        tenant_id: Option<&Bound<'_, PyString>>,
+        info: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.fetch(py, How::Tell(done), scopes, Asked::of(claims, tenant_id)?, Shape::of(info))
+    }
+}
+
+/// What was asked for beyond the scopes.
+struct Asked {
+    claims: Option<String>,
+    tenant: Option<TenantRef>,
+}
+
+impl Asked {
+    fn of(claims: Option<String>, tenant_id: Option<&Bound<'_, PyString>>) -> PyResult<Self> {
+        // azure clients pass empty texts for what they do not know.
+        Ok(Self {
+            claims: claims.filter(|claims| !claims.is_empty()),
+            tenant: tenant(tenant_id.filter(|name| name.len().is_ok_and(|length| length > 0)))?,
+        })
+    }
+
+    fn of_options(options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let Some(options) = options else { return Self::of(None, None) };
+        let claims = options
+            .get_item("claims")?
+            .filter(|claims| !claims.is_none())
+            .map(|claims| claims.extract())
+            .transpose()?;
+        let tenant_id = options.get_item("tenant_id")?.filter(|tenant| !tenant.is_none());
+        Self::of(claims, tenant_id.as_ref().map(|tenant| tenant.cast::<PyString>()).transpose()?)
+    }
+}
+
+impl Shape {
+    fn of(info: bool) -> Self {
+        if info { Self::Info } else { Self::AccessToken }
+    }
+}
+
+impl Credential {
+    pub(crate) fn new(
+        py: Python<'_>,
+        handle: Arc<Handle>,
+        partner: Option<TenantRef>,
+        customer: Option<TenantRef>,
+    ) -> Self {
+        Self { handle, partner, customer, kept: PyDict::new(py).unbind() }
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    /// The token's text for one audience by its name.
+    pub(crate) fn bearer(&self, py: Python<'_>, audience: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let token = self.get(py, How::Here, audience, Asked { claims: None, tenant: None }, Shape::AccessToken)?;
+        Ok(token.bind(py).get_item(0)?.unbind())
+    }
+
+    fn get(
+        &self,
+        py: Python<'_>,
+        how: How,
+        scopes: &Bound<'_, PyTuple>,
+        asked: Asked,
+        shape: Shape,
+    ) -> PyResult<Py<PyAny>> {
+        if asked.claims.is_none()
+            && asked.tenant.is_none()
+            && let Some(token) = self.at_hand(py, &key(scopes)?, shape)?
+        {
+            return Ok(token);
+        }
+        self.fetch(py, how, scopes, asked, shape)
+    }
+
+    fn at_hand(&self, py: Python<'_>, key: &Bound<'_, PyAny>, shape: Shape) -> PyResult<Option<Py<PyAny>>> {
+        let Some(kept) = self.kept.bind(py).get_item(key)? else { return Ok(None) };
+        let kept = kept.cast::<Kept>()?.get();
+        if !kept.fresh.is_now(&self.handle) || (!kept.is_azure && azure_classes(py)?.is_some()) {
+            return Ok(None);
+        }
+        Ok(Some(match shape {
+            Shape::AccessToken => kept.access_token.clone_ref(py),
+            Shape::Info => kept.info.clone_ref(py),
+        }))
+    }
+
+    fn fetch(
+        &self,
+        py: Python<'_>,
+        how: How,
+        scopes: &Bound<'_, PyTuple>,
+        asked: Asked,
+        shape: Shape,
+    ) -> PyResult<Py<PyAny>> {
+        let texts: Vec<String> = scopes.extract()?;
+        let request = TokenRequest {
+            partner: self.partner.clone(),
+            customer: self.customer.clone(),
+            audience: scopes::audience(texts.iter().map(String::as_str)).map_err(Failure::from)?,
+            claims: asked.claims,
+            fresh: false,
+        };
+        let key = key(scopes)?.unbind();
+        let kept = self.kept.clone_ref(py);
+        fetch(py, &self.handle, how, request, asked.tenant, move |py, Fetched { token, fresh }| {
+            let made = Kept::new(py, &token, fresh)?;
+            let wanted = match shape {
+                Shape::AccessToken => made.access_token.clone_ref(py),
+                Shape::Info => made.info.clone_ref(py),
+            };
+            kept.bind(py).set_item(key, Bound::new(py, made)?)?;
+            Ok(wanted)
+        })
+    }
+}
+
+impl Kept {
+    fn new(py: Python<'_>, token: &partnersam::app::token::Token, fresh: Fresh) -> PyResult<Self> {
+        let azure = azure_classes(py)?;
+        let is_azure = azure.is_some();
+        let (access_token, info) = match azure {
+            Some(classes) => classes,
+            None => own_classes(py)?,
+        };
+        // EXPOSE: azure clients take the token as a text.
+        let text = PyString::new(py, token.secret().expose());
+        let known = PyDict::new(py);
+        known.set_item("refresh_on", token.refresh_after.0)?;
+        Ok(Self {
+            access_token: access_token.call1((&text, token.expires_on.0))?.unbind(),
+            info: info.call((text, token.expires_on.0), Some(&known))?.unbind(),
+            fresh,
+            is_azure,
+        })
+    }
+}
+
+fn key<'py>(scopes: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    if scopes.len() == 1 { scopes.get_item(0) } else { Ok(scopes.clone().into_any()) }
+}
+
+type Classes<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// azure-core's classes, once somebody has loaded it.
+fn azure_classes(py: Python<'_>) -> PyResult<Option<Classes<'_>>> {
+    static CLASSES: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
+    static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    if CLASSES.get(py).is_none() {
+        let modules = MODULES.get_or_try_init(py, || {
+            Ok::<_, PyErr>(py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind())
+        })?;
+        if !modules.bind(py).contains(pyo3::intern!(py, "azure.core.credentials"))? {
+            return Ok(None);
+        }
+        match py.import("partnersam._access_token")?.call_method0("azure_classes")?.extract()? {
+            None => return Ok(None),
+            Some(classes) => drop(CLASSES.set(py, classes)),
+        }
+    }
+    Ok(CLASSES.get(py).map(|(token, info)| (token.bind(py).clone(), info.bind(py).clone())))
+}
+
+fn own_classes(py: Python<'_>) -> PyResult<Classes<'_>> {
+    static CLASSES: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
+    let (token, info) = CLASSES.get_or_try_init(py, || {
+        py.import("partnersam._access_token")?.call_method0("own_classes")?.extract::<(Py<PyAny>, Py<PyAny>)>()
+    })?;
+    Ok((token.bind(py).clone(), info.bind(py).clone()))
+}

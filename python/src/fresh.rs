@@ -1,0 +1,32 @@
+//! Until when a kept token can be handed out again without asking the core.
+
+use std::time::{Duration, Instant};
+
+use partnersam::app::token::Token;
+use partnersam::clock::{Clock, SystemClock, UnixTime};
+
+use crate::handle::{Handle, Stamp};
+
+pub(crate) struct Fresh {
+    stamp: Stamp,
+    /// By the wall clock: from then on the core decides whether to refresh.
+    until: UnixTime,
+    /// By the clock that does not jump: a wall clock that was set back does not lengthen a token's life.
+    ends: Instant,
+}
+
+/// As in the core: a token with less left would end on its way.
+const LEAST_LEFT: i64 = 60;
+
+impl Fresh {
+    pub(crate) fn new(token: &Token, stamp: Stamp, now: UnixTime) -> Self {
+        let lifetime = u64::try_from(token.expires_on.since(now).saturating_sub(LEAST_LEFT)).unwrap_or(0);
+        let until = token.refresh_after.min(token.expires_on.plus(-LEAST_LEFT));
+        // An absurd lifetime must not overflow the clock.
+        Self { stamp, until, ends: Instant::now() + Duration::from_secs(lifetime.min(24 * 3600)) }
+    }
+
+    pub(crate) fn is_now(&self, handle: &Handle) -> bool {
+        SystemClock.now() < self.until && Instant::now() < self.ends && handle.is_current(self.stamp)
+    }
+}

@@ -1,0 +1,610 @@
+//! [`PartnerApp`], and the same operations for the asynchronous twin: each is written once, in [`Operations`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use partnersam::app::consent::{ConsentOptions, ConsentRequest, ResponseMode};
+use partnersam::app::renew;
+use partnersam::app::token::TokenRequest;
+use partnersam::clock::{Clock, SystemClock};
+use partnersam::secret::RefreshToken;
+use partnersam::{Config, TenantRef};
+use pyo3::prelude::*;
+use pyo3::types::{PyMapping, PyString, PyTuple};
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::consent::{Completing, ConsentLink, Consented, DeviceConsent, reply};
+use crate::credential::Credential;
+use crate::error::{Failure, invalid};
+use crate::grant::{Grant, Renewed};
+use crate::handle::Handle;
+use crate::json;
+use crate::names::Names;
+use crate::token::{Fetched, Recent, Token, audience, fetch, tenant};
+use crate::wait::{How, perform};
+
+/// One app registration with its store: consents, grants, tokens. Safe to share between threads, and after a fork.
+#[pyclass(frozen, module = "partnersam", weakref)]
+pub(crate) struct PartnerApp {
+    handle: Arc<Handle>,
+    recent: Recent,
+}
+
+/// A [`PartnerApp`] whose operations take a callable first, and tell it `(value, error)` when they end.
+#[pyclass(frozen, module = "partnersam._native", name = "_Starter")]
+pub(crate) struct Starter {
+    handle: Arc<Handle>,
+    recent: Recent,
+}
+
+const FORM_POST: &str = "form_post";
+
+#[pymethods]
+impl PartnerApp {
+    /// The app that the environment and the user's configuration file describe.
+    #[staticmethod]
+    fn from_env(py: Python<'_>) -> PyResult<Self> {
+        Self::open(py, Config::from_env)
+    }
+
+    /// The app that this TOML file describes, then the environment.
+    #[staticmethod]
+    fn from_config(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        Self::open(py, move || Config::from_file(&path))
+    }
+
+    /// The app that a mapping with the keys of the configuration file describes, then the environment. It may also hold `client_secret`.
+    #[staticmethod]
+    fn from_dict(py: Python<'_>, config: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        let text = Zeroizing::new(Value::Object(json::from_python(config)?).to_string());
+        Self::open(py, move || Config::from_json(&text))
+    }
+
+    /// The app's client id.
+    #[getter]
+    fn client_id(&self) -> &str {
+        self.handle.config.client_id.as_str()
+    }
+
+    /// What issues its tokens: a cloud's name, `emulator`, or `generic:NAME`.
+    #[getter]
+    fn authority(&self) -> &str {
+        self.handle.config.authority.name()
+    }
+
+    /// Where its grants are.
+    #[getter]
+    fn store(&self) -> &str {
+        &self.handle.config.store
+    }
+
+    /// A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
+    #[pyo3(
+        signature = (partner=None, audience=None, customer=None, claims=None, fresh=false),
+        text_signature = "($self, partner=None, audience='graph', customer=None, claims=None, fresh=False)"
+    )]
+    fn token(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        audience: Option<Bound<'_, PyString>>,
+        customer: Option<Bound<'_, PyString>>,
+        claims: Option<String>,
+        fresh: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let audience = audience.unwrap_or_else(|| pyo3::intern!(py, "graph").clone());
+        let key = (&partner, &audience, &customer).into_pyobject(py)?;
+        if !fresh
+            && claims.is_none()
+            && let Some(token) = self.recent.get(py, &self.handle, &key)?
+        {
+            return Ok(token);
+        }
+        self.operations().token(py, How::Here, &self.recent, key, claims, fresh)
+    }
+
+    /// What azure clients and `requests` are given: tokens of one partner, in its own tenant or in one customer's.
+    #[pyo3(signature = (partner=None, customer=None))]
+    fn credential(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        customer: Option<Bound<'_, PyString>>,
+    ) -> PyResult<Credential> {
+        Ok(Credential::new(py, self.handle.clone(), tenant(partner.as_ref())?, tenant(customer.as_ref())?))
+    }
+
+    /// Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`.
+    #[pyo3(
+        signature = (partner, audiences=Names::default(), redirect_uri=None, purpose=None, valid_for=3600, login_hint=None, response_mode=FORM_POST),
+        text_signature = "($self, partner, audiences=(), redirect_uri=None, purpose=None, valid_for=3600, login_hint=None, response_mode='form_post')"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn begin_consent(
+        &self,
+        py: Python<'_>,
+        partner: Bound<'_, PyString>,
+        audiences: Names,
+        redirect_uri: Option<&str>,
+        purpose: Option<String>,
+        valid_for: u64,
+        login_hint: Option<String>,
+        response_mode: &str,
+    ) -> PyResult<Py<PyAny>> {
+        let request =
+            consent_request(&partner, audiences, redirect_uri, purpose, valid_for, login_hint, response_mode)?;
+        self.operations().begin_consent(py, How::Here, request)
+    }
+
+    /// Completes a consent with its reply: a posted form's body, a query, the whole address, or the parsed form.
+    #[pyo3(signature = (reply, allow_without_mfa=false))]
+    fn complete_consent(
+        &self,
+        py: Python<'_>,
+        reply: &Bound<'_, PyAny>,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().complete_consent(py, How::Here, reply, allow_without_mfa)
+    }
+
+    /// Begins a consent by device code. Policies may forbid it, and may end its grant later.
+    #[pyo3(signature = (partner, audiences=Names::default(), purpose=None), text_signature = "($self, partner, audiences=(), purpose=None)")]
+    fn begin_device_consent(
+        &self,
+        py: Python<'_>,
+        partner: Bound<'_, PyString>,
+        audiences: Names,
+        purpose: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = consent_request(&partner, audiences, None, purpose, 3600, None, FORM_POST)?;
+        self.operations().begin_device_consent(py, How::Here, request)
+    }
+
+    /// Waits until the person has typed the code and signed in.
+    #[pyo3(signature = (device, allow_without_mfa=false))]
+    fn complete_device_consent(
+        &self,
+        py: Python<'_>,
+        device: &DeviceConsent,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().complete_device_consent(py, How::Here, device, allow_without_mfa)
+    }
+
+    /// Every grant there is, without its secret. Sends nothing.
+    fn grants(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.operations().grants(py, How::Here)
+    }
+
+    /// One partner's grant, without its secret.
+    fn grant(&self, py: Python<'_>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().grant(py, How::Here, &partner)
+    }
+
+    /// Takes over a refresh token from elsewhere, once it has proved itself.
+    #[pyo3(
+        signature = (partner, refresh_token, audiences=Names::default(), allow_without_mfa=false),
+        text_signature = "($self, partner, refresh_token, audiences=(), allow_without_mfa=False)"
+    )]
+    fn import_grant(
+        &self,
+        py: Python<'_>,
+        partner: Bound<'_, PyString>,
+        refresh_token: &str,
+        audiences: Names,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().import_grant(py, How::Here, &partner, refresh_token, audiences, allow_without_mfa)
+    }
+
+    /// Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time).
+    fn renew(&self, py: Python<'_>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().renew(py, How::Here, &partner)
+    }
+
+    /// Renews every grant that is due within so many days. Calls `progress(done, found, renewed)` as each ends.
+    #[pyo3(signature = (within_days=0, progress=None))]
+    fn renew_due(&self, py: Python<'_>, within_days: u32, progress: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+        self.operations().renew_due(py, How::Here, within_days, progress)
+    }
+
+    /// Removes a partner's grant from this store. At the service it lives on until it is revoked there. False where there was none.
+    fn revoke(&self, py: Python<'_>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().revoke(py, How::Here, &partner)
+    }
+
+    /// Closes it: every later call, also of its credentials, is refused.
+    fn close(&self, py: Python<'_>) {
+        self.handle.close(py);
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_args))]
+    fn __exit__(&self, py: Python<'_>, _args: &Bound<'_, PyTuple>) {
+        self.handle.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "PartnerApp(client_id='{}', authority='{}', store='{}')",
+            self.client_id(),
+            self.authority(),
+            self.store()
+        )
+    }
+
+    fn _starter(&self, py: Python<'_>) -> Starter {
+        Starter { handle: self.handle.clone(), recent: self.recent.clone_ref(py) }
+    }
+}
+
+impl PartnerApp {
+    fn open(py: Python<'_>, config: impl FnOnce() -> partnersam::Result<Config> + Send + 'static) -> PyResult<Self> {
+        Ok(Self { handle: Handle::open(py, config)?, recent: Recent::new(py) })
+    }
+
+    fn operations(&self) -> Operations<'_> {
+        Operations(&self.handle)
+    }
+}
+
+#[pymethods]
+impl Starter {
+    fn token_at_hand(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        audience: Bound<'_, PyString>,
+        customer: Option<Bound<'_, PyString>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let key = (&partner, &audience, &customer).into_pyobject(py)?;
+        self.recent.get(py, &self.handle, &key)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn token(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Option<Bound<'_, PyString>>,
+        audience: Bound<'_, PyString>,
+        customer: Option<Bound<'_, PyString>>,
+        claims: Option<String>,
+        fresh: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let key = (&partner, &audience, &customer).into_pyobject(py)?;
+        self.operations().token(py, How::Tell(done), &self.recent, key, claims, fresh)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn begin_consent(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Bound<'_, PyString>,
+        audiences: Names,
+        redirect_uri: Option<&str>,
+        purpose: Option<String>,
+        valid_for: u64,
+        login_hint: Option<String>,
+        response_mode: &str,
+    ) -> PyResult<Py<PyAny>> {
+        let request =
+            consent_request(&partner, audiences, redirect_uri, purpose, valid_for, login_hint, response_mode)?;
+        self.operations().begin_consent(py, How::Tell(done), request)
+    }
+
+    fn complete_consent(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        reply: &Bound<'_, PyAny>,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().complete_consent(py, How::Tell(done), reply, allow_without_mfa)
+    }
+
+    fn begin_device_consent(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Bound<'_, PyString>,
+        audiences: Names,
+        purpose: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = consent_request(&partner, audiences, None, purpose, 3600, None, FORM_POST)?;
+        self.operations().begin_device_consent(py, How::Tell(done), request)
+    }
+
+    fn complete_device_consent(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        device: &DeviceConsent,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().complete_device_consent(py, How::Tell(done), device, allow_without_mfa)
+    }
+
+    fn grants(&self, py: Python<'_>, done: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        self.operations().grants(py, How::Tell(done))
+    }
+
+    fn grant(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().grant(py, How::Tell(done), &partner)
+    }
+
+    fn import_grant(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Bound<'_, PyString>,
+        refresh_token: &str,
+        audiences: Names,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().import_grant(py, How::Tell(done), &partner, refresh_token, audiences, allow_without_mfa)
+    }
+
+    fn renew(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().renew(py, How::Tell(done), &partner)
+    }
+
+    fn renew_due(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        within_days: u32,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().renew_due(py, How::Tell(done), within_days, progress)
+    }
+
+    fn revoke(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().revoke(py, How::Tell(done), &partner)
+    }
+}
+
+impl Starter {
+    fn operations(&self) -> Operations<'_> {
+        Operations(&self.handle)
+    }
+}
+
+/// What an app can do, whichever way it is waited for.
+struct Operations<'a>(&'a Arc<Handle>);
+
+impl Operations<'_> {
+    /// `key`: partner, audience and customer as they were given.
+    fn token(
+        &self,
+        py: Python<'_>,
+        how: How,
+        recent: &Recent,
+        key: Bound<'_, PyTuple>,
+        claims: Option<String>,
+        fresh: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let (partner, service, customer): (
+            Option<Bound<'_, PyString>>,
+            Bound<'_, PyString>,
+            Option<Bound<'_, PyString>>,
+        ) = key.extract()?;
+        let request = TokenRequest {
+            partner: tenant(partner.as_ref())?,
+            customer: tenant(customer.as_ref())?,
+            audience: audience(&service)?,
+            claims,
+            fresh,
+        };
+        let (recent, key) = (recent.clone_ref(py), key.unbind());
+        fetch(py, self.0, how, request, None, move |py, Fetched { token, fresh }| {
+            let token = Py::new(py, Token::new(token))?;
+            recent.keep(py, key, token.clone_ref(py), fresh)?;
+            Ok(token.into_any())
+        })
+    }
+
+    fn begin_consent(&self, py: Python<'_>, how: How, request: ConsentRequest) -> PyResult<Py<PyAny>> {
+        perform(
+            py,
+            self.0,
+            how,
+            |app| async move { app.begin_consent(&request).await },
+            |py, link| object(py, ConsentLink::from(link)),
+        )
+    }
+
+    fn complete_consent(
+        &self,
+        py: Python<'_>,
+        how: How,
+        given: &Bound<'_, PyAny>,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let (given, options) = (Zeroizing::new(reply(given)?), ConsentOptions { allow_without_mfa });
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.complete_consent(&given, options).await },
+            |py, consented| object(py, Consented::new(py, consented)?),
+        )
+    }
+
+    fn begin_device_consent(&self, py: Python<'_>, how: How, request: ConsentRequest) -> PyResult<Py<PyAny>> {
+        perform(
+            py,
+            self.0,
+            how,
+            |app| async move { app.begin_device_consent(&request).await },
+            |py, device| {
+                let (user_code, verification_uri, expires_on) =
+                    (device.user_code.clone(), device.verification_uri.clone(), device.expires_on);
+                let complete = Box::new(move |app: partnersam::App, options| -> Completing {
+                    Box::pin(async move { app.complete_device_consent(device, options).await })
+                });
+                object(py, DeviceConsent::new(&user_code, &verification_uri, expires_on, complete))
+            },
+        )
+    }
+
+    fn complete_device_consent(
+        &self,
+        py: Python<'_>,
+        how: How,
+        device: &DeviceConsent,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let (complete, options) = (device.take().map_err(Failure::from)?, ConsentOptions { allow_without_mfa });
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| complete(app, options),
+            |py, consented| object(py, Consented::new(py, consented)?),
+        )
+    }
+
+    fn grants(&self, py: Python<'_>, how: How) -> PyResult<Py<PyAny>> {
+        perform(
+            py,
+            self.0,
+            how,
+            |app| async move { app.grants().await },
+            |py, grants| {
+                let grants: Vec<Grant> = grants.into_iter().map(Grant::from).collect();
+                Ok(grants.into_pyobject(py)?.unbind())
+            },
+        )
+    }
+
+    fn grant(&self, py: Python<'_>, how: How, partner: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        let partner = named(partner)?;
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.grant(&partner).await },
+            |py, grant| object(py, Grant::from(grant)),
+        )
+    }
+
+    fn import_grant(
+        &self,
+        py: Python<'_>,
+        how: How,
+        partner: &Bound<'_, PyString>,
+        refresh_token: &str,
+        names: Names,
+        allow_without_mfa: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let (partner, audiences, options) = (named(partner)?, names.audiences()?, ConsentOptions { allow_without_mfa });
+        let token = RefreshToken::new(refresh_token);
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.import_grant(&partner, token, &audiences, options).await },
+            |py, consented| object(py, Consented::new(py, consented)?),
+        )
+    }
+
+    fn renew(&self, py: Python<'_>, how: How, partner: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        let (partner, handle) = (named(partner)?, self.0.clone());
+        let operation = move |app: partnersam::App| async move {
+            let ends = app.renew(&partner).await;
+            handle.note_replaced();
+            ends
+        };
+        perform(py, self.0, how, operation, |py, ends| Ok(ends.0.into_pyobject(py)?.into_any().unbind()))
+    }
+
+    fn renew_due(
+        &self,
+        py: Python<'_>,
+        how: How,
+        within_days: u32,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let by = SystemClock.now().plus(i64::from(within_days) * 24 * 3600);
+        let handle = self.0.clone();
+        let raised = Arc::new(Mutex::new(None));
+        let seen = raised.clone();
+        let operation = move |app: partnersam::App| async move {
+            let tell = |done: usize, found: usize, renewed: &renew::Renewed| {
+                let Some(progress) = &progress else { return };
+                let told =
+                    Python::try_attach(|py| progress.call1(py, (done, found, Renewed::new(py, renewed)?)).map(drop));
+                if let Some(Err(error)) = told {
+                    // The renewals under way go on; the first exception is raised at the end.
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            };
+            let renewed = app.renew_due(by, tell).await;
+            handle.note_replaced();
+            renewed
+        };
+        perform(py, self.0, how, operation, move |py, renewed| {
+            if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(error);
+            }
+            let renewed: Vec<Renewed> =
+                renewed.iter().map(|renewed| Renewed::new(py, renewed)).collect::<PyResult<_>>()?;
+            Ok(renewed.into_pyobject(py)?.unbind())
+        })
+    }
+
+    fn revoke(&self, py: Python<'_>, how: How, partner: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        let partner = named(partner)?;
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.revoke(&partner).await },
+            |py, removed| Ok(removed.into_pyobject(py)?.to_owned().into_any().unbind()),
+        )
+    }
+}
+
+fn object<T: pyo3::PyClass + Into<pyo3::PyClassInitializer<T>>>(py: Python<'_>, value: T) -> PyResult<Py<PyAny>> {
+    Ok(Py::new(py, value)?.into_any())
+}
+
+fn consent_request(
+    partner: &Bound<'_, PyString>,
+    names: Names,
+    redirect_uri: Option<&str>,
+    purpose: Option<String>,
+    valid_for: u64,
+    login_hint: Option<String>,
+    response_mode: &str,
+) -> PyResult<ConsentRequest> {
+    let redirect_uri = redirect_uri
+        .map(|text| Url::parse(text).map_err(|_| Failure::from(invalid("redirect_uri must be an absolute address"))))
+        .transpose()?;
+    let response_mode = match response_mode {
+        FORM_POST => ResponseMode::FormPost,
+        "query" => ResponseMode::Query,
+        _ => return Err(Failure::from(invalid("response_mode must be form_post or query")).into()),
+    };
+    Ok(ConsentRequest {
+        audiences: names.audiences()?,
+        redirect_uri,
+        purpose,
+        valid_for: Duration::from_secs(valid_for),
+        login_hint,
+        response_mode,
+        ..ConsentRequest::new(named(partner)?)
+    })
+}
+
+fn named(partner: &Bound<'_, PyString>) -> PyResult<TenantRef> {
+    Ok(partner.to_cow()?.parse::<TenantRef>().map_err(Failure::from)?)
+}
