@@ -34,7 +34,6 @@ pub(crate) struct Arguments {
     port_base: Option<u16>,
 }
 
-#[expect(clippy::field_reassign_with_default, reason = "the options have no other constructor outside of their crate")]
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     let signalled = signals::signalled()?;
     let terminal = session.terminal;
@@ -50,9 +49,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     };
     // The variable must name it from anywhere.
     let ready_file = std::path::absolute(&ready_file).unwrap_or(ready_file);
-    let mut options = Options::default();
-    options.ready_file = Some(ready_file.clone());
-    options.port_base = arguments.port_base;
+    let options = Options { ready_file: Some(ready_file.clone()), port_base: arguments.port_base, ..Options::default() };
     let emulator = Emulator::start(options).await.map_err(|error| cannot_start(&error))?;
     terminal.print(format_args!("export PARTNERSAM_EMULATOR={}", for_shell(&ready_file.to_string_lossy())))?;
     terminal.note(format_args!("the emulator plays Entra at {}; its users and their passwords are in the ready file; Ctrl-C ends it", emulator.ready().authority));

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use fs_err as fs;
 use partnersam::app::config::{Profile, default_config_path};
-use partnersam::app::credential::CredentialSource;
 use partnersam::store::{create_key_file, create_private_file, replace_private_file};
 use partnersam::{ClientId, Config, Error, ErrorKind, TenantRef};
 use zeroize::Zeroizing;
@@ -127,10 +126,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     terminal.print(format_args!("  grants are kept in {}, its key in {}", report.store, report.key))?;
     match &report.client_secret_file {
         Some(file) => terminal.print(format_args!("  the client secret is in {file}"))?,
-        None if matches!(config.credential, CredentialSource::Absent) => {
-            terminal.print("  no client secret is configured: set PARTNERSAM_CLIENT_SECRET, or client_secret_file in that file")?;
-        }
-        None => {}
+        None => terminal.print("  no credential is named in it: set PARTNERSAM_CLIENT_SECRET, or client_secret_file in that file")?,
     }
     terminal.print(format_args!("next: {}", report.next))?;
     Ok(End::OK)

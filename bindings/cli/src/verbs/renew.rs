@@ -64,11 +64,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             renewed?
         }
     };
-    tell(&renewed, arguments.json, terminal)?;
+    tell(&renewed, arguments.partner.as_ref(), arguments.json, terminal)?;
     Ok(End::Code(exit::of_all(renewed.iter().filter_map(|renewed| renewed.result.as_ref().err()))))
 }
 
-fn tell(renewed: &[Renewed], json: bool, terminal: &Terminal) -> Result<(), crate::failure::Failure> {
+fn tell(renewed: &[Renewed], named: Option<&TenantRef>, json: bool, terminal: &Terminal) -> Result<(), crate::failure::Failure> {
     let failed = renewed.iter().filter(|renewed| renewed.result.is_err()).count();
     if json {
         let partners = renewed.iter().map(|renewed| RenewedReport {
@@ -86,7 +86,10 @@ fn tell(renewed: &[Renewed], json: bool, terminal: &Terminal) -> Result<(), crat
     }
     match renewed {
         [] => terminal.print("no grant is due"),
-        [Renewed { partner, result: Ok(expires_on) }] => terminal.print(format_args!("{} {partner} expires {}", terminal.style_out(Style::Good, "✔"), from_now(*expires_on, now()))),
+        [Renewed { partner, result: Ok(expires_on) }] => {
+            let name = named.map_or_else(|| partner.to_string(), ToString::to_string);
+            terminal.print(format_args!("{} {name} expires {}", terminal.style_out(Style::Good, "✔"), from_now(*expires_on, now())))
+        }
         _ => terminal.print(format_args!("renewed {}, failed {failed}", renewed.len() - failed)),
     }
 }
