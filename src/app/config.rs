@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use etcetera::BaseStrategy;
 use fs_err as fs;
@@ -15,8 +14,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::credential::{CredentialSource, SecretSource};
+use super::credential::certificate::{Certificate, CertificateFile, CertificateFiles};
+use super::credential::signer::CommandSigner;
+use super::credential::{AssertionCredential, Credentials, FederatedCredential, PublicClient, SecretCredential};
 use crate::audience::Audience;
+use crate::clock::UnixTime;
 use crate::cloud::{Authority, Cloud};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClientId, TenantRef};
@@ -34,8 +36,8 @@ pub struct Config {
     pub profile: Profile,
     /// Where tokens come from.
     pub authority: Authority,
-    /// How the app proves itself.
-    pub credential: CredentialSource,
+    /// How the app proves itself; the newer credential first.
+    pub credentials: Credentials,
     /// Where grants live: `sqlite:PATH` or `memory:`.
     pub store: String,
     /// Where the store's key lives.
@@ -109,8 +111,17 @@ pub const KEYS: &[&str] = &[
     "tenant",
     "cloud",
     "profile",
+    "certificate_file",
+    "certificate_key_file",
+    "certificate_passphrase_file",
+    "certificate_send_chain",
+    "assertion_algorithm",
+    "credential_command",
+    "federated_token_file",
     "client_secret_file",
     "client_secret_env",
+    "client_secret_expires",
+    "older_credential",
     "public_client",
     "store",
     "key",
@@ -258,7 +269,7 @@ impl Config {
         };
 
         Ok(Self {
-            credential: Self::credential(document, environment, &azure, &client_id, sample)?,
+            credentials: Self::credentials(document, environment, &azure, &client_id, sample)?,
             client_id,
             home_tenant,
             profile,
@@ -290,39 +301,41 @@ impl Config {
         }))
     }
 
-    fn credential(
+    /// The first of: the variable, the file's credential and its older one, the general variables, the emulator's sample.
+    fn credentials(
         document: &Document,
         environment: Environment<'_>,
         azure: Environment<'_>,
         client_id: &ClientId,
         sample: Option<&EmulatorApp>,
-    ) -> Result<CredentialSource> {
+    ) -> Result<Credentials> {
         if let Some(secret) = environment("PARTNERSAM_CLIENT_SECRET") {
-            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+            return Ok(Credentials::one(SecretCredential::new(ClientSecret::new(secret))));
         }
-        if let Some(path) = document.path("client_secret_file")? {
-            return Ok(CredentialSource::Secret(SecretSource::File(path)));
+        if let Some(credentials) = document.credentials(environment)? {
+            return Ok(match document.older()?.map(|older| older.credentials(environment)).transpose()?.flatten() {
+                Some(older) => credentials.chain(older),
+                None => credentials,
+            });
         }
-        if let Some(name) = document.text("client_secret_env")? {
-            let secret = environment(&name).ok_or_else(|| {
-                Error::new(ErrorKind::ConfigMissing, "open", "the variable that client_secret_env names is not set")
-                    .with_context("variable", &name)
-            })?;
-            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
-        }
-        if document.boolean("public_client")? {
-            return Ok(CredentialSource::Public);
-        }
-        // A secret that belongs to another app would only be refused, after it had been shown.
+        // What belongs to another app would only be refused, after it had been shown.
         let azure_app_is_ours = azure("AZURE_CLIENT_ID").is_some_and(|id| id.eq_ignore_ascii_case(client_id.as_str()));
-        if let Some(secret) = azure("AZURE_CLIENT_SECRET").filter(|_| azure_app_is_ours) {
-            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+        let azure = |name: &str| azure(name).filter(|_| azure_app_is_ours);
+        if let Some(secret) = azure("AZURE_CLIENT_SECRET") {
+            return Ok(Credentials::one(SecretCredential::new(ClientSecret::new(secret))));
         }
-        if let Some(secret) = sample.and_then(|app| app.client_secret.clone()) {
-            return Ok(CredentialSource::Secret(SecretSource::Value(Arc::new(ClientSecret::new(secret)))));
+        if let Some(path) = azure("AZURE_FEDERATED_TOKEN_FILE") {
+            return Ok(Credentials::one(FederatedCredential::from_file(PathBuf::from(path))));
         }
-        // Not an error yet: a token from a warm store needs none.
-        Ok(CredentialSource::Absent)
+        if let Some(path) = azure("AZURE_CLIENT_CERTIFICATE_PATH") {
+            let files = CertificateFiles { certificate: PathBuf::from(path), ..CertificateFiles::default() };
+            return Ok(Credentials::one(AssertionCredential::new(CertificateFile::new(files))));
+        }
+        match sample.and_then(|app| app.client_secret.clone()) {
+            Some(secret) => Ok(Credentials::one(SecretCredential::new(ClientSecret::new(secret)))),
+            // Not an error yet: a token from a warm store needs none.
+            None => Ok(Credentials::default()),
+        }
     }
 }
 
@@ -368,6 +381,79 @@ impl Document {
             }
         }
         Ok(())
+    }
+
+    /// The credential that the document's own keys name.
+    fn credentials(&self, environment: Environment<'_>) -> Result<Option<Credentials>> {
+        let ends = self.date("client_secret_expires")?;
+        if let Some(certificate) = self.path("certificate_file")? {
+            let algorithm = parsed(
+                self.text("assertion_algorithm")?.map(|text| ("assertion_algorithm".to_owned(), text)),
+                "PS256 or RS256",
+            )?;
+            let credential = match self.list("credential_command")? {
+                Some(command) => {
+                    AssertionCredential::new(CommandSigner::new(Certificate::from_pem_file(&certificate)?, command)?)
+                }
+                None => AssertionCredential::new(CertificateFile::new(CertificateFiles {
+                    certificate,
+                    key: self.path("certificate_key_file")?,
+                    passphrase: self.path("certificate_passphrase_file")?,
+                })),
+            };
+            let credential = credential
+                .with_algorithm(algorithm.unwrap_or_default())
+                .sending_chain(self.boolean("certificate_send_chain")?);
+            return Ok(Some(Credentials::one(credential)));
+        }
+        if self.values.contains_key("credential_command") {
+            return Err(Error::new(ErrorKind::ConfigMissing, "open", "certificate_file is not set").with_hint(
+                "credential_command signs with a key that is elsewhere; certificate_file names its certificate, in PEM",
+            ));
+        }
+        if let Some(path) = self.path("federated_token_file")? {
+            return Ok(Some(Credentials::one(FederatedCredential::from_file(path))));
+        }
+        if let Some(path) = self.path("client_secret_file")? {
+            return Ok(Some(Credentials::one(SecretCredential::from_file(path).expiring(ends))));
+        }
+        if let Some(name) = self.text("client_secret_env")? {
+            let secret = environment(&name).ok_or_else(|| {
+                Error::new(ErrorKind::ConfigMissing, "open", "the variable that client_secret_env names is not set")
+                    .with_context("variable", &name)
+            })?;
+            return Ok(Some(Credentials::one(SecretCredential::new(ClientSecret::new(secret)).expiring(ends))));
+        }
+        Ok(self.boolean("public_client")?.then(|| Credentials::one(PublicClient)))
+    }
+
+    /// The credential to fall back to, with the same keys in a table of its own.
+    fn older(&self) -> Result<Option<Self>> {
+        match self.values.get("older_credential") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(values)) => {
+                let older = Self { values: values.clone(), folder: self.folder.clone() };
+                older.refuse_unknown_keys()?;
+                Ok(Some(older))
+            }
+            Some(_) => Err(invalid("older_credential", "a table with the keys of a credential")),
+        }
+    }
+
+    /// A day such as `2027-01-31`, taken as its beginning in UTC.
+    fn date(&self, key: &'static str) -> Result<Option<UnixTime>> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        let day = time::format_description::parse_borrowed::<2>("[year]-[month]-[day]")
+            .map_err(|_| invalid(key, "a date"))?;
+        let date = time::Date::parse(&text, &day).map_err(|_| invalid(key, "a date such as 2027-01-31"))?;
+        Ok(Some(UnixTime(date.midnight().assume_utc().unix_timestamp())))
+    }
+
+    fn list(&self, key: &'static str) -> Result<Option<Vec<String>>> {
+        match self.values.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(list) => serde_json::from_value(list.clone()).map(Some).map_err(|_| invalid(key, "a list of texts")),
+        }
     }
 
     fn text(&self, key: &'static str) -> Result<Option<String>> {
@@ -599,9 +685,9 @@ mod tests {
         let secret = ("AZURE_CLIENT_SECRET", "not-a-real-secret");
         let config = with(&file, &[secret, ("AZURE_CLIENT_ID", "bbbbbbbb-0000-cccc-1111-dddd2222eeee")])
             .expect("a configuration");
-        assert!(matches!(config.credential, CredentialSource::Absent));
+        assert!(config.credentials.all().is_empty());
         let config = with(&file, &[secret, ("AZURE_CLIENT_ID", ID)]).expect("a configuration");
-        assert!(matches!(config.credential, CredentialSource::Secret(_)));
+        assert_eq!(config.credentials.all().len(), 1);
     }
 
     #[test]
@@ -652,10 +738,8 @@ mod tests {
     fn paths_in_a_file_are_relative_to_it_and_a_store_is_never_in_the_working_directory() {
         let config = with(&format!("client_id = \"{ID}\"\nclient_secret_file = \"secret\"\nkey = \"file:key\""), &[])
             .expect("a configuration");
-        let CredentialSource::Secret(SecretSource::File(path)) = &config.credential else {
-            unreachable!("a file was named")
-        };
-        assert!(path.is_absolute());
+        let secret = config.credentials.all().first().expect("a credential").describe();
+        assert!(Path::new(secret.trim_start_matches("client secret in ")).is_absolute(), "{secret}");
         assert!(matches!(&config.key, KeySource::File(path) if path.is_absolute()));
         assert_eq!(
             refusal(&format!("client_id = \"{ID}\""), &[("PARTNERSAM_STORE", "sqlite:grants.db")]).kind(),
@@ -712,7 +796,7 @@ mod tests {
             "{{\"client_id\":\"{ID}\",\"client_secret\":\"not-a-real-secret\",\"store\":\"memory:\"}}"
         ))
         .expect("a configuration");
-        assert!(matches!(config.credential, CredentialSource::Secret(SecretSource::Value(_))));
+        assert_eq!(config.credentials.all().len(), 1);
         assert!(!format!("{config:?}").contains("not-a-real-secret"));
         assert_eq!(Config::from_json("[]").expect_err("not an object").kind(), ErrorKind::ConfigInvalid);
     }

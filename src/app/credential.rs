@@ -1,22 +1,46 @@
-//! How the app proves itself at the token endpoint: the trait [`ClientCredential`], and the client secret.
+//! How the app proves itself at the token endpoint: the trait [`ClientCredential`], and what the configuration may name as one.
+
+pub mod assertion;
+pub mod certificate;
+pub mod federated;
+pub mod secret;
+pub mod signer;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use fs_err as fs;
 use futures_util::future::BoxFuture;
 use url::Url;
 
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ClientId;
 use crate::protocol::oauth::ClientAuthentication;
 use crate::secret::ClientSecret;
 
-/// Proves the app. A certificate, an external signer and a federated assertion are further implementations.
+pub use assertion::AssertionCredential;
+pub use federated::FederatedCredential;
+pub use secret::SecretCredential;
+
+/// Proves the app. Implementations keep what they made for as long as it is good, and read files anew when they have changed.
 pub trait ClientCredential: Send + Sync + fmt::Debug {
     /// The proof for one request to `token_endpoint`.
-    fn proof<'a>(&'a self, token_endpoint: &'a Url, now: UnixTime) -> BoxFuture<'a, Result<Proof>>;
+    fn proof<'a>(
+        &'a self,
+        client_id: &'a ClientId,
+        token_endpoint: &'a Url,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Proof>>;
+
+    /// When the credential itself ends, where that is known.
+    ///
+    /// Errors: those of reading it.
+    fn expires_on(&self) -> Result<Option<UnixTime>> {
+        Ok(None)
+    }
+
+    /// What it is, for people: `client secret`, `certificate ab12…`. Holds no secret.
+    fn describe(&self) -> String;
 }
 
 /// What a [`ClientCredential`] brings.
@@ -25,9 +49,25 @@ pub enum Proof {
     /// The app's secret.
     Secret(Arc<ClientSecret>),
     /// A signed assertion (RFC 7523).
-    Assertion(Arc<str>),
+    Assertion(Arc<Assertion>),
     /// Nothing: a public client.
     None,
+}
+
+/// A signed assertion. Whoever has it is the app for ten minutes, so it is kept as secrets are.
+pub struct Assertion(zeroize::Zeroizing<String>);
+
+impl Assertion {
+    /// Takes the compact form over.
+    pub fn new(text: String) -> Self {
+        Self(zeroize::Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Assertion(..)")
+    }
 }
 
 impl Proof {
@@ -35,59 +75,58 @@ impl Proof {
     pub fn authentication(&self) -> ClientAuthentication<'_> {
         match self {
             Self::Secret(secret) => ClientAuthentication::Secret(secret),
-            Self::Assertion(assertion) => ClientAuthentication::Assertion(assertion),
+            Self::Assertion(assertion) => ClientAuthentication::Assertion(&assertion.0),
             Self::None => ClientAuthentication::None,
         }
     }
 }
 
-/// What the configuration says of the app's credential.
-#[derive(Clone, Debug)]
-pub enum CredentialSource {
-    /// A client secret.
-    Secret(SecretSource),
-    /// None, on purpose: a public client of a generic authority.
-    Public,
-    /// Nothing was configured. Fails when a request needs one, for a warm store needs none.
-    Absent,
+/// The app's credentials, the newer first: while a new one spreads through the service, the older one goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials(Vec<Arc<dyn ClientCredential>>);
+
+impl Credentials {
+    /// One credential.
+    pub fn one(credential: impl ClientCredential + 'static) -> Self {
+        Self(vec![Arc::new(credential)])
+    }
+
+    /// Adds one to fall back to.
+    #[must_use]
+    pub fn or(mut self, older: impl ClientCredential + 'static) -> Self {
+        self.0.push(Arc::new(older));
+        self
+    }
+
+    /// All of them, the newer first. Empty where nothing was configured: a token from a warm store needs none.
+    pub fn all(&self) -> &[Arc<dyn ClientCredential>] {
+        &self.0
+    }
+
+    /// Appends the credentials of `older`.
+    #[must_use]
+    pub fn chain(mut self, older: Self) -> Self {
+        self.0.extend(older.0);
+        self
+    }
 }
 
-/// Where the client secret is.
-#[derive(Clone, Debug)]
-pub enum SecretSource {
-    /// In memory.
-    Value(Arc<ClientSecret>),
-    /// In a file, read at each use so that a rotated secret is picked up. Surrounding white space does not count.
-    File(PathBuf),
+/// What a request is told that needs a credential where none was configured.
+pub(crate) fn absent() -> Error {
+    Error::new(ErrorKind::ConfigMissing, "token", "the app's credential is not set")
+        .with_hint("set certificate_file or client_secret_file in the configuration file, or PARTNERSAM_CLIENT_SECRET")
 }
 
-impl ClientCredential for CredentialSource {
-    fn proof<'a>(&'a self, _token_endpoint: &'a Url, _now: UnixTime) -> BoxFuture<'a, Result<Proof>> {
-        Box::pin(async move {
-            match self {
-                Self::Public => Ok(Proof::None),
-                Self::Secret(SecretSource::Value(secret)) => Ok(Proof::Secret(secret.clone())),
-                Self::Secret(SecretSource::File(path)) => {
-                    let unreadable = |cause: String| {
-                        Error::new(
-                            ErrorKind::ConfigMissing,
-                            "token",
-                            "the file that client_secret_file names cannot be read",
-                        )
-                        .with_context("file", path.display())
-                        .with_cause(cause)
-                    };
-                    let text = zeroize::Zeroizing::new(
-                        fs::read_to_string(path).map_err(|error| unreadable(error.kind().to_string()))?,
-                    );
-                    if text.trim().is_empty() {
-                        return Err(unreadable("it is empty".to_owned()));
-                    }
-                    Ok(Proof::Secret(Arc::new(ClientSecret::new(text.trim()))))
-                }
-                Self::Absent => Err(Error::new(ErrorKind::ConfigMissing, "token", "the app's credential is not set")
-                    .with_hint("set PARTNERSAM_CLIENT_SECRET, or client_secret_file in the configuration file")),
-            }
-        })
+/// A public client, on purpose: it proves nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicClient;
+
+impl ClientCredential for PublicClient {
+    fn proof<'a>(&'a self, _: &'a ClientId, _: &'a Url, _: UnixTime) -> BoxFuture<'a, Result<Proof>> {
+        Box::pin(async { Ok(Proof::None) })
+    }
+
+    fn describe(&self) -> String {
+        "none: a public client".to_owned()
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::consent::{ConsentOptions, ConsentRequest, Consented, SignIn, first_audience};
+use super::credential;
 use super::exchange::{Repeat, SIGN_IN_SCOPES};
 use super::token_cache::CacheKey;
 use super::{App, Inner};
@@ -78,7 +79,8 @@ impl Inner {
                 return Err(Error::new(ErrorKind::NotSupported, "consent", "the authority has no device flow"));
             }
         };
-        let proof = self.credential().proof(&endpoint, self.clock.now()).await?;
+        let credential = self.config.credentials.all().first().ok_or_else(credential::absent)?;
+        let proof = credential.proof(&self.config.client_id, &endpoint, self.clock.now()).await?;
         let ask = TokenRequest {
             endpoint: &endpoint,
             client_id: &self.config.client_id,

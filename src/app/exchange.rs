@@ -1,10 +1,12 @@
 //! One exchange with the token endpoint: build, send, try again where that helps, and judge the answer.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use url::Url;
 
 use super::Inner;
+use super::credential::{self, ClientCredential};
 use crate::audience::Audience;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
@@ -54,7 +56,7 @@ impl Inner {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let verdict = match self.one_exchange(endpoint, scopes, resource, claims, &build).await {
+            let verdict = match self.by_any_credential(endpoint, scopes, resource, claims, &build).await {
                 Ok(reply) => return Ok(reply),
                 Err(verdict) => verdict,
             };
@@ -81,7 +83,9 @@ impl Inner {
         }
     }
 
-    async fn one_exchange(
+    /// One attempt by the credential that last worked, and if it is refused as such, by the others: while a new certificate or secret spreads through
+    /// the service, the older one goes on (AADSTS700027).
+    async fn by_any_credential(
         &self,
         endpoint: &Url,
         scopes: &[String],
@@ -89,25 +93,65 @@ impl Inner {
         claims: Option<&str>,
         build: &impl Fn(&TokenRequest<'_>) -> Result<Request>,
     ) -> Result<TokenReply, Verdict> {
+        let credentials = self.config.credentials.all();
+        let first = self.credential_at_work.load(Ordering::Relaxed);
+        let mut refused = Verdict::of_transport(credential::absent());
+        for turn in 0..credentials.len() {
+            let index = (first + turn) % credentials.len();
+            let Some(credential) = credentials.get(index) else { break };
+            match self.one_exchange(credential.as_ref(), endpoint, scopes, resource, claims, build).await {
+                Err(verdict) if is_of_credential(verdict.error.kind()) => {
+                    tracing::warn!(
+                        credential = credential.describe(),
+                        error = verdict.error.kind().id(),
+                        "the app's credential was refused"
+                    );
+                    refused = verdict;
+                }
+                outcome => {
+                    self.credential_at_work.store(index, Ordering::Relaxed);
+                    return outcome;
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    async fn one_exchange(
+        &self,
+        credential: &dyn ClientCredential,
+        endpoint: &Url,
+        scopes: &[String],
+        resource: Option<&str>,
+        claims: Option<&str>,
+        build: &impl Fn(&TokenRequest<'_>) -> Result<Request>,
+    ) -> Result<TokenReply, Verdict> {
         let now = self.clock.now();
-        let proof = self.credential().proof(endpoint, now).await.map_err(Verdict::of_transport)?;
-        let request = TokenRequest {
-            endpoint,
-            client_id: &self.config.client_id,
-            authentication: proof.authentication(),
-            scopes,
-            resource,
-            claims,
-        };
+        let client_id = &self.config.client_id;
+        let proof = credential.proof(client_id, endpoint, now).await.map_err(Verdict::of_transport)?;
+        let authentication = proof.authentication();
+        let request = TokenRequest { endpoint, client_id, authentication, scopes, resource, claims };
         let request = build(&request).map_err(Verdict::of_transport)?;
         let response = self.transport.send(request, EXCHANGE_DEADLINE).await.map_err(Verdict::of_transport)?;
-        let body = zeroize::Zeroizing::new(response.body().clone());
-        if response.status().is_success() {
+        let (head, body) = response.into_parts();
+        let body = zeroize::Zeroizing::new(body);
+        if head.status.is_success() {
             return TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport);
         }
         let reply = ErrorReply::parse(&body);
-        Err(classify(response.status().as_u16(), reply.as_ref(), retry_after(response.headers(), SystemTime::now())))
+        Err(classify(head.status.as_u16(), reply.as_ref(), retry_after(&head.headers, SystemTime::now())))
     }
+}
+
+/// Refusals that another credential of the same app may not meet.
+fn is_of_credential(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::AppCredentialInvalid
+            | ErrorKind::AppCredentialExpired
+            | ErrorKind::ConfigMissing
+            | ErrorKind::ConfigInvalid
+    )
 }
 
 /// A random number from 0 to 1, so that many clients do not come back at one moment.

@@ -161,7 +161,9 @@ mod tests {
                 state: GrantState::Active,
             },
         };
-        for (now, condition) in [(6, Condition::Active), (7, Condition::Due), (89, Condition::Due), (90, Condition::Expired)] {
+        for (now, condition) in
+            [(6, Condition::Active), (7, Condition::Due), (89, Condition::Due), (90, Condition::Expired)]
+        {
             assert_eq!(status.condition(UnixTime(now)), condition, "{now}");
         }
         status.facts.state = GrantState::Dead { on: UnixTime(1), reason: "GrantRevoked".to_owned() };

@@ -18,7 +18,7 @@ mod token_cache;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use self::config::Config;
 use self::directory::Directory;
@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     flights: Flights,
     negative: Negative,
     unsaved: Unsaved,
+    /// Which of the app's credentials worked last.
+    credential_at_work: AtomicUsize,
     /// Moves whenever cached tokens may have become wrong; who keeps a copy compares.
     epoch: AtomicU64,
 }
@@ -108,6 +110,7 @@ impl App {
             flights: Flights::default(),
             negative: Negative::default(),
             unsaved: Unsaved::default(),
+            credential_at_work: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
             retry: parts.retry.unwrap_or_default(),
             config,
@@ -160,10 +163,6 @@ impl fmt::Debug for App {
 }
 
 impl Inner {
-    fn credential(&self) -> &dyn credential::ClientCredential {
-        &self.config.credential
-    }
-
     fn forget_tokens_of(&self, partner: TenantId) {
         self.tokens.forget(partner);
         self.negative.forget(partner);

@@ -8,6 +8,7 @@
 //! * Tokens: [`id_token`] verifies, [`jwt`] only looks, [`mfa`] reads the proof of MFA out of what [`jwt`] saw.
 
 pub mod aadsts;
+pub mod assertion;
 pub mod classify;
 pub mod error_reply;
 pub mod id_token;

@@ -139,16 +139,12 @@ impl KeyProvider for KeySource {
             }
             #[cfg(not(feature = "keyring"))]
             Self::Keyring { .. } => {
-                Err(Error::new(ErrorKind::NotSupported, "open the store's key", "this build has no keyring support")
+                Err(Error::new(ErrorKind::NotSupported, "store", "this build has no keyring support")
                     .with_hint("use a key file, a passphrase or a service credential"))
             }
             Self::File(path) => file::read(path),
-            Self::Passphrase => {
-                Err(Error::new(ErrorKind::StoreKeyMissing, "open the store's key", "no passphrase was given")
-                    .with_hint(
-                        "give the passphrase that the store was made with, or use a key file for unattended runs",
-                    ))
-            }
+            Self::Passphrase => Err(Error::new(ErrorKind::StoreKeyMissing, "store", "no passphrase was given")
+                .with_hint("give the passphrase that the store was made with, or use a key file for unattended runs")),
             Self::CredentialsDirectory { name } => credentials_directory::read(name),
         }
     }

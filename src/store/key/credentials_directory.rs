@@ -21,7 +21,7 @@ pub(super) fn is_name(name: &str) -> bool {
 pub(super) fn read(name: &str) -> Result<StoreKey> {
     match std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|folder| folder.is_absolute()) {
         Some(folder) => read_in(&folder, name),
-        None => Err(Error::new(ErrorKind::StoreKeyMissing, "open the store's key", "CREDENTIALS_DIRECTORY is not set")
+        None => Err(Error::new(ErrorKind::StoreKeyMissing, "store", "CREDENTIALS_DIRECTORY is not set")
             .with_hint(format!("start the service with LoadCredential={name}:PATH, or use a key file"))),
     }
 }
@@ -29,8 +29,7 @@ pub(super) fn read(name: &str) -> Result<StoreKey> {
 /// The service manager may own the file, and lets the service in through an access list whose mask shows as group bits.
 fn read_in(folder: &Path, name: &str) -> Result<StoreKey> {
     if !is_name(name) {
-        return Err(Error::new(ErrorKind::ConfigInvalid, "open the store's key", "not a credential's name")
-            .with_context("key", "key"));
+        return Err(Error::new(ErrorKind::ConfigInvalid, "store", "not a credential's name").with_context("key", "key"));
     }
     file::read_for(&folder.join(name), Readers::OwnerOrService)
 }

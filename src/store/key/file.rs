@@ -20,12 +20,12 @@ pub(super) fn read(path: &Path) -> Result<StoreKey> {
 
 pub(super) fn read_for(path: &Path, readers: Readers) -> Result<StoreKey> {
     let Some(text) = private_file::read(path, readers)? else {
-        return Err(Error::new(ErrorKind::StoreKeyMissing, "open the store's key", "there is no key file")
+        return Err(Error::new(ErrorKind::StoreKeyMissing, "store", "there is no key file")
             .with_hint("`partnersam init --key-file PATH` makes one; to open an old store, bring back the file it was made with")
             .with_context("path", path.display()));
     };
     StoreKey::from_text(&text).ok_or_else(|| {
-        Error::new(ErrorKind::StoreKeyWrong, "open the store's key", "the key file does not hold a key")
+        Error::new(ErrorKind::StoreKeyWrong, "store", "the key file does not hold a key")
             .with_hint("a key file is one line: partnersam-key-1: and 43 characters")
             .with_context("path", path.display())
     })

@@ -80,7 +80,7 @@ fn translate(error: KeyringError) -> Error {
 }
 
 fn failure(kind: ErrorKind, message: &str) -> Error {
-    Error::new(kind, "open the store's key", message)
+    Error::new(kind, "store", message)
 }
 
 #[cfg(test)]

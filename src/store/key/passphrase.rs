@@ -49,12 +49,8 @@ impl Derivation {
     /// Stretches `passphrase` into a key. Takes a tenth of a second and 64 MiB with today's costs.
     pub(crate) fn derive(&self, passphrase: &crate::secret::Passphrase) -> Result<StoreKey> {
         let failed = |error| {
-            Error::new(
-                ErrorKind::StoreCorrupt,
-                "open the store's key",
-                "the store's costs of derivation cannot be used",
-            )
-            .with_cause(error)
+            Error::new(ErrorKind::StoreCorrupt, "store", "the store's costs of derivation cannot be used")
+                .with_cause(error)
         };
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(failed)?;
         let mut key = KeyBytes::default();
@@ -92,7 +88,7 @@ impl KeyProvider for PassphraseKey {
         let passphrase = (self.0)()?;
         // EXPOSE: only whether there is one.
         if passphrase.expose().is_empty() {
-            return Err(Error::new(ErrorKind::StoreKeyMissing, "open the store's key", "the passphrase is empty"));
+            return Err(Error::new(ErrorKind::StoreKeyMissing, "store", "the passphrase is empty"));
         }
         request.derivation.derive(&passphrase)
     }

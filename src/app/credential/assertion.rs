@@ -1,0 +1,120 @@
+//! A certificate as the app's credential: an assertion is signed once and used until shortly before it ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use url::Url;
+use uuid::Uuid;
+
+use super::certificate::Certificate;
+use super::signer::Signer;
+use super::{Assertion, ClientCredential, Proof};
+use crate::clock::UnixTime;
+use crate::error::Result;
+use crate::ids::ClientId;
+use crate::protocol::assertion::{self, Algorithm, CertificateName, Claims, LIFETIME};
+
+/// Seconds before its end at which an assertion is no longer used.
+const LEAST_LEFT: i64 = 60;
+
+/// The most endpoints whose assertions are kept: one per tenant.
+const MOST: usize = 65_536;
+
+/// A certificate whose key a [`Signer`] holds.
+#[derive(Debug)]
+pub struct AssertionCredential {
+    signer: Arc<dyn Signer>,
+    algorithm: Algorithm,
+    sends_chain: bool,
+    made: Mutex<HashMap<Url, Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    assertion: Arc<Assertion>,
+    until: UnixTime,
+    /// The certificate may have been replaced meanwhile.
+    certificate: [u8; 32],
+}
+
+impl AssertionCredential {
+    /// Signs by `signer` with PS256, and names the certificate by its SHA-256 thumbprint.
+    pub fn new(signer: impl Signer + 'static) -> Self {
+        Self { signer: Arc::new(signer), algorithm: Algorithm::Ps256, sends_chain: false, made: Mutex::default() }
+    }
+
+    /// Signs with another algorithm: RS256 only where a server demands it.
+    #[must_use]
+    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// Sends the certificates along (`x5c`), for servers that match by subject name and issuer.
+    #[must_use]
+    pub fn sending_chain(mut self, sends_chain: bool) -> Self {
+        self.sends_chain = sends_chain;
+        self
+    }
+
+    async fn assertion(&self, client_id: &ClientId, endpoint: &Url, now: UnixTime) -> Result<Arc<Assertion>> {
+        let certificate = self.signer.certificate()?;
+        if let Some(kept) = self.kept(endpoint, &certificate, now) {
+            return Ok(kept);
+        }
+        let name = CertificateName {
+            sha256: Some(certificate.sha256),
+            sha1: Some(certificate.sha1),
+            chain: if self.sends_chain { &certificate.chain } else { &[] },
+        };
+        let claims = Claims { client_id, audience: endpoint.as_str(), now, id: &Uuid::new_v4().to_string() };
+        let input = assertion::signing_input(self.algorithm, &name, &claims);
+        let signature = self.signer.sign(self.algorithm, input.as_bytes()).await?;
+        let made = Arc::new(Assertion::new(assertion::compact(&input, &signature)));
+        let mut all = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST {
+            all.retain(|_, made| now < made.until);
+        }
+        if all.len() < MOST {
+            all.insert(
+                endpoint.clone(),
+                Made {
+                    assertion: made.clone(),
+                    until: now.plus(LIFETIME - LEAST_LEFT),
+                    certificate: certificate.sha256,
+                },
+            );
+        }
+        Ok(made)
+    }
+
+    fn kept(&self, endpoint: &Url, certificate: &Certificate, now: UnixTime) -> Option<Arc<Assertion>> {
+        let all = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = all.get(endpoint).filter(|made| made.certificate == certificate.sha256)?;
+        // A clock that was set back must not keep an assertion for longer than it lives.
+        (0..=LIFETIME).contains(&made.until.since(now)).then(|| made.assertion.clone())
+    }
+}
+
+impl ClientCredential for AssertionCredential {
+    fn proof<'a>(
+        &'a self,
+        client_id: &'a ClientId,
+        token_endpoint: &'a Url,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Proof>> {
+        Box::pin(async move { Ok(Proof::Assertion(self.assertion(client_id, token_endpoint, now).await?)) })
+    }
+
+    fn expires_on(&self) -> Result<Option<UnixTime>> {
+        Ok(Some(self.signer.certificate()?.expires_on))
+    }
+
+    fn describe(&self) -> String {
+        match self.signer.certificate() {
+            Ok(certificate) => format!("certificate {}", certificate.thumbprint()),
+            Err(_) => "certificate that cannot be read".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A federated assertion: another identity provider vouches for the app (workload identity federation,
+//! <https://learn.microsoft.com/entra/workload-id/workload-identity-federation>).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fs_err as fs;
+use futures_util::future::BoxFuture;
+use url::Url;
+
+use super::{Assertion, ClientCredential, Proof};
+use crate::clock::UnixTime;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ClientId;
+
+/// What a caller brings to fetch an assertion with. May block.
+pub type FetchAssertion = dyn Fn() -> Result<String> + Send + Sync;
+
+/// An assertion that somebody else issues.
+pub struct FederatedCredential(Source);
+
+enum Source {
+    /// Read at each use: whoever writes it replaces it before it ends.
+    File(PathBuf),
+    Callback(Arc<FetchAssertion>),
+}
+
+impl FederatedCredential {
+    /// The assertion is in a file, as Kubernetes' workload identity writes it (`AZURE_FEDERATED_TOKEN_FILE`).
+    pub fn from_file(path: PathBuf) -> Self {
+        Self(Source::File(path))
+    }
+
+    /// The assertion is fetched by a callback.
+    pub fn from_callback(fetch: impl Fn() -> Result<String> + Send + Sync + 'static) -> Self {
+        Self(Source::Callback(Arc::new(fetch)))
+    }
+}
+
+impl fmt::Debug for FederatedCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
+
+impl ClientCredential for FederatedCredential {
+    fn proof<'a>(&'a self, _: &'a ClientId, _: &'a Url, _: UnixTime) -> BoxFuture<'a, Result<Proof>> {
+        Box::pin(async move {
+            let text = match &self.0 {
+                Source::File(path) => fs::read_to_string(path).map_err(|error| {
+                    Error::new(
+                        ErrorKind::ConfigMissing,
+                        "token",
+                        "the file that federated_token_file names cannot be read",
+                    )
+                    .with_context("file", path.display())
+                    .with_cause(error.kind())
+                })?,
+                Source::Callback(fetch) => {
+                    let fetch = fetch.clone();
+                    let fetched = tokio::task::spawn_blocking(move || fetch()).await;
+                    fetched.unwrap_or_else(|_| {
+                        Err(Error::new(ErrorKind::Internal, "token", "fetching the assertion ended before its time"))
+                    })?
+                }
+            };
+            let assertion = Assertion::new(text.trim().to_owned());
+            if text.trim().split('.').count() != 3 {
+                return Err(Error::new(
+                    ErrorKind::AppCredentialInvalid,
+                    "token",
+                    "the federated assertion is not a signed JWT",
+                ));
+            }
+            Ok(Proof::Assertion(Arc::new(assertion)))
+        })
+    }
+
+    fn describe(&self) -> String {
+        match &self.0 {
+            Source::File(path) => format!("federated assertion in {}", path.display()),
+            Source::Callback(_) => "federated assertion by callback".to_owned(),
+        }
+    }
+}
