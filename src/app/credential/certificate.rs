@@ -253,7 +253,7 @@ fn invalid(problem: &str, path: &Path) -> Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::expect_used, reason = "tests")]
 mod tests {
     use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
     use p12_keystore::{KeyStoreEntry, LocalKeyId, PrivateKey, PrivateKeyChain};
