@@ -64,26 +64,27 @@ class ExitCodes:
     """Reads the match of `exit::of` from top to bottom, as the compiler does."""
 
     CODE = re.compile(r"^pub\(crate\) const (\w+): i32 = (\d+);", re.MULTILINE)
-    BY_KIND = re.compile(r"^\s*(Kind::\w+(?:\s*\|\s*Kind::\w+)*) => (\w+),$", re.MULTILINE)
-    BY_FAMILY = re.compile(r"^\s*\((.+?), (Retry::\w+|_)\)(?: if kind == Kind::(\w+))? => (\w+),$", re.MULTILINE)
-    OTHERWISE = re.compile(r"^\s*_ => (\w+),$", re.MULTILINE)
+    BY_KIND = re.compile(r"(?<!== )(Kind::\w+(?: \| Kind::\w+)*) => (\w+),")
+    BY_FAMILY = re.compile(r"\(([^()]+), (Retry::\w+|_)\)(?: if kind == Kind::(\w+))? => (\w+),")
+    OTHERWISE = re.compile(r" _ => (\w+),")
 
     def __init__(self) -> None:
         source = document("bindings/cli/src/exit.rs")
         body = re.search(r"^pub\(crate\) fn of\(.*?^\}", source, re.MULTILINE | re.DOTALL)
         assert body, "exit::of is gone"
+        # On one line, however it was formatted; an arm in braces is one without.
+        text = re.sub(r"\s+", " ", re.sub(r"//.*", "", body[0]))
+        text = re.sub(r"=> \{ (\w+) \},?", r"=> \1,", text)
+        by_kind, by_family, otherwise = (each.findall(text) for each in (self.BY_KIND, self.BY_FAMILY, self.OTHERWISE))
+        # `kind => match` is the one arrow that is no arm of a code.
+        read = len(by_kind) + len(by_family) + len(otherwise)
+        assert (len(otherwise), read) == (1, text.count("=>") - 1), "not every arm of exit::of was understood"
         self.codes = {name: int(code) for name, code in self.CODE.findall(source)}
-        self.by_kind = {
-            kind: code for arm, code in self.BY_KIND.findall(body[0]) for kind in re.findall(r"Kind::(\w+)", arm)
-        }
+        self.by_kind = {kind: code for arm, code in by_kind for kind in re.findall(r"Kind::(\w+)", arm)}
         self.by_family = [
             (re.findall(r"Category::(\w+)", families), retry.removeprefix("Retry::"), only, code)
-            for families, retry, only, code in self.BY_FAMILY.findall(body[0])
+            for families, retry, only, code in by_family
         ]
-        otherwise = self.OTHERWISE.findall(body[0])
-        read = len(self.BY_KIND.findall(body[0])) + len(self.by_family) + len(otherwise)
-        # `kind => match` is the one arrow that is no arm of a code.
-        assert len(otherwise) == 1 and read == body[0].count("=>") - 1, "not every arm of exit::of was understood"
         self.otherwise = otherwise[0]
 
     def __call__(self, id_: str, category: str, retry: str) -> int:
