@@ -129,10 +129,10 @@ def test_hello_in_rust(story: Story) -> None:
     built = sorted((BUILT / "deps").glob("libpartnersam-*.rlib"), key=lambda path: path.stat().st_mtime)
     library = next((path for path in [BUILT / "libpartnersam.rlib", *reversed(built)] if path.exists()), None)
     assert library, "the crate is not built"
-    compiler = ["rustc", "--edition", "2024", "-o", program, "--extern", f"partnersam={library}"]
+    compiler = ["rustc", "--edition", "2024", "--extern", f"partnersam={library}", "-L", f"dependency={BUILT / 'deps'}"]
     # With the whole environment: rustup's own variables lead to the compiler.
     compiled = subprocess.run(
-        [*compiler, "-L", f"dependency={BUILT / 'deps'}", source],
+        [*compiler, "-o", str(program), str(source)],
         cwd=ROOT,
         capture_output=True,
         text=True,
