@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Inner;
 use super::exchange::{Repeat, SIGN_IN_SCOPES, jittered};
@@ -29,8 +29,17 @@ const ENTRA_GRANT_LIFE: i64 = 90 * DAY;
 const GENERIC_GRANT_LIFE: i64 = 14 * DAY;
 const DAY: i64 = 24 * 3600;
 
+/// AADSTS70000, "the provided grant is invalid": also what a refresh token gets that works once and was used.
+const REUSED: u32 = 70_000;
+
 /// A new token is fetched this long before the old one ends, where the service does not say.
 const REFRESH_EARLY: i64 = 300;
+
+/// How long a rotated token may take from the server into the store by way of another process, when the old one was refused to us.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// How often a newer refresh token from the store is tried after a refusal: each time another process was quicker.
+const MOST_REREADS: u32 = 8;
 
 /// Rotated refresh tokens that could be written neither to the store nor beside it. The last resort: this process's memory.
 #[derive(Debug, Default)]
@@ -53,20 +62,16 @@ impl Inner {
         }
         let mut grant = self.usable_grant(key.partner).await?;
         self.store.check_writable().await?;
-        let mut again = true;
+        let mut rereads = MOST_REREADS;
         loop {
             let verdict = match self.redeem_once(key, &grant.refresh_token, claims).await {
                 Ok(reply) => return self.settle(key, token_key, grant, reply).await,
                 Err(verdict) => verdict,
             };
             if verdict.grant == GrantFate::Bury {
-                // Refused for good. If another process has rotated meanwhile, it was the old token that was refused.
-                let now_stored = self.store.grant(&grant.key).await?;
-                match now_stored {
-                    Some(newer)
-                        if again && newer.generation != grant.generation && newer.facts.state == GrantState::Active =>
-                    {
-                        again = false;
+                match self.stored_since(&grant, &verdict.error).await? {
+                    Some(newer) if rereads > 0 => {
+                        rereads -= 1;
                         grant = newer;
                         continue;
                     }
@@ -81,6 +86,22 @@ impl Inner {
                 _ => {}
             }
             return Err(verdict.error);
+        }
+    }
+
+    /// The grant as another process has stored it since `refused` was read: then it was an old token that the server refused, for good as it said.
+    /// Where the refusal may mean that the token was used before, the new one may still be on its way into the store, and is waited for.
+    async fn stored_since(&self, refused: &Grant, error: &Error) -> Result<Option<Grant>> {
+        let may_be_reuse = error.entra().is_none_or(|details| details.codes.iter().all(|code| *code == REUSED));
+        let until = Instant::now() + if may_be_reuse { SETTLING } else { Duration::ZERO };
+        loop {
+            match self.store.grant(&refused.key).await? {
+                Some(newer) if newer.generation != refused.generation => {
+                    return Ok(Some(newer).filter(|newer| newer.facts.state == GrantState::Active));
+                }
+                Some(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => return Ok(None),
+            }
         }
     }
 
@@ -165,16 +186,27 @@ impl Inner {
     async fn settle(&self, key: &CacheKey, token_key: &TokenKey, grant: Grant, reply: TokenReply) -> Result<Token> {
         let now = self.clock.now();
         let token_facts = self.token_facts(&reply, now);
-        let mut facts = grant.facts;
+        let Grant { key: grant_key, generation, refresh_token: used, mut facts } = grant;
         facts.last_redeemed_on = now;
-        let rotated = reply.refresh_token;
-        if rotated.is_some() {
+        if reply.refresh_token.is_some() {
             (facts.expires_on, facts.renew_after) = self.grant_clock(now);
         }
-        let refresh_token = rotated.unwrap_or(grant.refresh_token);
-        let expect = Expect::Generation(grant.generation);
-        let token = (token_key, &reply.access_token, &token_facts);
-        let written = self.store.put_grant_and_token(&grant.key, &refresh_token, &facts, expect, token).await;
+        let put = async |expect| {
+            let refresh_token = reply.refresh_token.as_ref().unwrap_or(&used);
+            let token = (token_key, &reply.access_token, &token_facts);
+            self.store.put_grant_and_token(&grant_key, refresh_token, &facts, expect, token).await
+        };
+        let mut written = put(Expect::Generation(generation)).await;
+        if let Ok(Written::Lost(Some(_))) = written
+            && reply.refresh_token.is_some()
+            && let Ok(Some(stored)) = self.store.grant(&grant_key).await
+            && stored.facts.state != GrantState::Active
+            // EXPOSE: to tell whether it is the token that we redeemed.
+            && stored.refresh_token.expose() == used.expose()
+        {
+            // Another process was refused the token that we had just used up, and took the grant for dead. It lives: here is the next one.
+            written = put(Expect::Generation(stored.generation)).await;
+        }
         let mut warnings = Vec::new();
         match written {
             Ok(Written::Yes(_)) => {}
@@ -190,7 +222,8 @@ impl Inner {
                 ));
             }
             Err(error) => {
-                warnings.push(self.keep_unsaved(&grant.key, refresh_token, facts, grant.generation, error).await)
+                let refresh_token = reply.refresh_token.unwrap_or(used);
+                warnings.push(self.keep_unsaved(&grant_key, refresh_token, facts, generation, error).await)
             }
         }
         Ok(Token::new(key, reply.access_token, token_facts, warnings))
