@@ -77,7 +77,10 @@ impl Connection {
 
     fn open_checked(path: &Path) -> Result<Self> {
         for suffix in ["-wal", "-shm", "-journal"] {
-            private_file::check(&beside(path, suffix))?;
+            let companion = beside(path, suffix);
+            if private_file::check(&companion)? {
+                make_writable_like(&companion, path);
+            }
         }
         // Without CREATE and URI: the file is there, and its name is a name.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -135,6 +138,24 @@ impl DerefMut for Connection {
         &mut self.inner
     }
 }
+
+/// SQLite gives a file beside the store the mode that the store has at that moment. One that was made while the store could only be read would
+/// keep it from being written ever after, and nobody would look there.
+#[cfg(unix)]
+fn make_writable_like(companion: &Path, store: &Path) {
+    use std::fs::{Permissions, set_permissions, symlink_metadata};
+    use std::os::unix::fs::PermissionsExt;
+    const OWNER_WRITES: u32 = 0o200;
+    let mode = |path| symlink_metadata(path).map_or(0, |facts| facts.permissions().mode() & 0o777);
+    let wanted = mode(store);
+    if wanted & OWNER_WRITES != 0 && mode(companion) & OWNER_WRITES == 0 {
+        // Where this fails, the next write says that the store can only be read.
+        let _ = set_permissions(companion, Permissions::from_mode(wanted));
+    }
+}
+
+#[cfg(not(unix))]
+fn make_writable_like(_companion: &Path, _store: &Path) {}
 
 /// The folder's links are followed here, once; SQLite then follows none (SQLITE_OPEN_NOFOLLOW).
 fn real_path(path: &Path) -> Result<PathBuf> {
