@@ -28,26 +28,35 @@ class Place:
         home: Path,
         emulator: Emulator,
         *,
-        audiences: str = "graph",
-        key_file: bool = True,
+        init: tuple[str | Path, ...] | None = (),
         env: Mapping[str, str] | None = None,
-        program: tuple[str | Path, ...] = (),
+        consented: bool = True,
     ) -> None:
+        """`init`: arguments beside the client id, `--key-file` where there is none; None leaves the configuration to the test."""
         self.home = home
         self.emulator = emulator
         self.env = {"PARTNERSAM_EMULATOR": str(emulator.ready_file), **(env or {})}
-        self.cli = Cli(home, self.env)
-        made = ["--key-file", str(home / "store-key")] if key_file else []
-        self.cli("init", "--client-id", emulator.app()["client_id"], *made).expect()
+        if init is not None:
+            self.init(*(init or ("--key-file", home / "store-key")))
         partner = emulator.add_partners(1)[0]
         self.partner: str = partner["tenant"]["id"]
         self.upn: str = partner["user"]["upn"]
-        self.consent(audiences)
+        if consented:
+            self.consent("graph").expect()
 
-    def consent(self, audiences: str) -> None:
+    @property
+    def cli(self) -> Cli:
+        """The command line as it is on this machine."""
+        return Cli(self.home, self.env)
+
+    def init(self, *more: str | Path) -> None:
+        """Writes the configuration."""
+        self.cli("init", "--client-id", self.emulator.app()["client_id"], *more).expect()
+
+    def consent(self, audiences: str, *more: str, env: Mapping[str, str] | None = None) -> Answer:
         """A new grant of the partner's, over the old one if there is one."""
         token = self.emulator.seed_grants(self.upn)[0]["refresh_token"]
-        self.cli("import", self.partner, "--for", audiences, stdin=token).expect()
+        return self.cli.with_env(**(env or {}))("import", self.partner, "--for", audiences, *more, stdin=token)
 
     @property
     def store(self) -> Path:
