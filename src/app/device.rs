@@ -70,8 +70,12 @@ impl Inner {
         let partner = self.tenant(&request.partner).await?;
         let audiences = if request.audiences.is_empty() { self.default_audiences() } else { request.audiences.clone() };
         let first = first_audience(&audiences);
-        // The device flow takes one resource; the others are minted from the grant.
-        let (scopes, resources) = self.consent_scopes(std::slice::from_ref(&first))?;
+        // Entra's device flow takes one resource, and the others are minted from the grant. Elsewhere a grant is good for what was asked for.
+        let asked = match self.config.authority.kind() {
+            AuthorityKind::Entra => std::slice::from_ref(&first),
+            AuthorityKind::Generic => &audiences,
+        };
+        let (scopes, resources) = self.consent_scopes(asked)?;
         let metadata = self.metadata(&partner.into()).await?;
         let endpoint = match (&metadata.device_authorization_endpoint, self.config.authority.kind()) {
             (Some(endpoint), _) => endpoint.clone(),
@@ -86,10 +90,10 @@ impl Inner {
             client_id: &self.config.client_id,
             authentication: proof.authentication(),
             scopes: &scopes,
-            resource: resources.first().map(String::as_str),
+            resource: None,
             claims: None,
         };
-        let response = self.transport.send(oauth::request_device_code(&ask)?, EXCHANGE_DEADLINE).await?;
+        let response = self.transport.send(oauth::request_device_code(&ask, &resources)?, EXCHANGE_DEADLINE).await?;
         if !response.status().is_success() {
             let reply = crate::protocol::error_reply::ErrorReply::parse(response.body());
             return Err(crate::protocol::classify::classify(response.status().as_u16(), reply.as_ref(), None).error);

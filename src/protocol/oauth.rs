@@ -153,9 +153,14 @@ pub fn redeem_refresh_token(ask: &TokenRequest<'_>, refresh_token: &RefreshToken
     captured(|keep| request.request(&keep).err().is_some())
 }
 
-/// Asks for a device code (RFC 8628 section 3.1).
-pub fn request_device_code(ask: &TokenRequest<'_>) -> Result<Request> {
-    ask.form(&[("scope", &ask.scopes.join(" "))])
+/// Asks for a device code (RFC 8628 section 3.1), for these resources where the server works by them (RFC 8707 section 2).
+pub fn request_device_code(ask: &TokenRequest<'_>, resources: &[String]) -> Result<Request> {
+    let scope = ask.scopes.join(" ");
+    let own: Vec<_> = [("scope", scope.as_str())]
+        .into_iter()
+        .chain(resources.iter().map(|resource| ("resource", resource.as_str())))
+        .collect();
+    ask.form(&own)
 }
 
 /// Asks whether the person has used the device code (RFC 8628 section 3.4).
