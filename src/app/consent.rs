@@ -343,6 +343,7 @@ impl Inner {
             state: GrantState::Active,
         };
         self.store_grant(partner, &refresh_token, &facts).await?;
+        tracing::info!(%partner, mfa = facts.mfa.verdict.as_str(), taints = facts.taints.len(), "stored a grant");
         self.forget_tokens_of(partner);
 
         let key = CacheKey { partner, tenant: partner, audience: first.clone() };

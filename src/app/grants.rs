@@ -119,6 +119,7 @@ impl App {
             let tenant = inner.tenant(partner).await?;
             let removed = inner.store.remove_grant(&inner.key.grant(tenant)).await?;
             inner.forget_tokens_of(tenant);
+            tracing::info!(partner = %tenant, removed, "removed a grant from the store");
             Ok(removed)
         };
         remove.await.map_err(|error: Error| error.in_operation("revoke").with_context("partner", partner))

@@ -196,6 +196,13 @@ impl Inner {
             let token = (token_key, &reply.access_token, &token_facts);
             self.store.put_grant_and_token(&grant_key, refresh_token, &facts, expect, token).await
         };
+        tracing::info!(
+            partner = %key.partner,
+            tenant = %key.tenant,
+            audience = %key.audience,
+            rotated = reply.refresh_token.is_some(),
+            "redeemed the grant for an access token"
+        );
         let mut written = put(Expect::Generation(generation)).await;
         if let Ok(Written::Lost(Some(_))) = written
             && reply.refresh_token.is_some()

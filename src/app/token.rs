@@ -198,6 +198,7 @@ impl Inner {
         if !bypass {
             kept = self.kept_token(&key, &token_key).await?;
             if let Some(token) = kept.take_if(|token| token.is_fresh(self.clock.now())) {
+                tracing::debug!(partner = %key.partner, tenant = %key.tenant, audience = %key.audience, "the store has a fresh token");
                 return Ok(self.remember(key, token));
             }
         }

@@ -95,6 +95,8 @@ impl Transport for HttpClient {
                     }
                     response.body_mut().extend_from_slice(&chunk);
                 }
+                // The path names a tenant and an endpoint; what is secret stands in the body or the query.
+                tracing::debug!(host, path = url.path(), status = response.status().as_u16(), "the service answered");
                 if response.status().is_redirection() {
                     return Err(Error::new(
                         ErrorKind::RedirectRefused,
