@@ -230,8 +230,15 @@ pub(crate) async fn a_grant_and_its_token_are_written_together(store: Store) {
     assert_eq!(store.token(&token).await.unwrap().unwrap().token.expose(), first.expose());
     assert_eq!(write(&second, Expect::Absent).await, Written::Lost(Some(1)));
     assert_eq!(store.token(&token).await.unwrap().unwrap().token.expose(), first.expose());
+    let (other, dead, rotated) = (grant_key(2), dead_facts(), refresh_token(1));
+    let crossed = store.put_grant_and_token(&other, &rotated, &dead, Expect::Absent, (&token, &second, &facts));
+    assert_eq!(crossed.await.unwrap_err().kind(), ErrorKind::Internal);
+    assert!(store.grant(&other).await.unwrap().is_none());
     assert_eq!(write(&second, Expect::Generation(1)).await, Written::Yes(2));
     assert_eq!(store.token(&token).await.unwrap().unwrap().token.expose(), second.expose());
+    let at_the_end = (&token, &second, &facts);
+    store.put_grant_and_token(&key, &refresh_token(1), &dead, Expect::Generation(2), at_the_end).await.unwrap();
+    assert!(store.token(&token).await.unwrap().is_none());
 }
 
 pub(crate) async fn a_pending_consent_is_used_once_among_racers(store: Store) {

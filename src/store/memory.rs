@@ -98,6 +98,9 @@ impl GrantStore for MemoryStore {
         expect: Expect,
         (token_key, token, token_facts): (&'a TokenKey, &'a AccessToken, &'a TokenFacts),
     ) -> BoxFuture<'a, Result<Written>> {
+        if let Err(error) = super::check_owner(token_key, key) {
+            return at_once(Err(error));
+        }
         let mut kept = self.kept();
         let written = kept.write(key, refresh_token, facts, expect);
         if let Written::Yes(_) = written {

@@ -63,6 +63,14 @@ pub fn memory() -> Arc<dyn GrantStore> {
     Arc::new(memory::MemoryStore::default())
 }
 
+/// A token is only ever kept with the grant it was redeemed from.
+fn check_owner(token: &TokenKey, grant: &GrantKey) -> Result<()> {
+    if token.grant == *grant {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Internal, "store", "an access token was to be kept with another partner's grant"))
+}
+
 /// How many pending consents a store keeps: whoever floods it with new ones finds an end.
 const MAX_PENDING: usize = 10_000;
 
@@ -354,6 +362,7 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         token: (&'a TokenKey, &'a AccessToken, &'a TokenFacts),
     ) -> BoxFuture<'a, Result<Written>> {
         Box::pin(async move {
+            check_owner(token.0, key)?;
             let written = self.put_grant(key, refresh_token, facts, expect).await?;
             if let Written::Yes(_) = written {
                 self.put_token(token.0, token.1, token.2).await?;

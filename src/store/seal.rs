@@ -208,10 +208,10 @@ pub(crate) fn new_key() -> Result<KeyBytes> {
     Ok(key)
 }
 
-/// Fills `bytes` from the system's random source.
+/// Fills `bytes` from the system's random source. Not through aws-lc's generator: seeding that takes longer (25 ms) than all that a fresh process
+/// has to do here.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    aws_lc_rs::rand::fill(bytes)
-        .map_err(|_| Error::new(ErrorKind::Internal, "store", "the system's random source failed"))
+    getrandom::fill(bytes).map_err(|_| Error::new(ErrorKind::Internal, "store", "the system's random source failed"))
 }
 
 #[cfg(test)]

@@ -166,12 +166,13 @@ impl GrantStore for SqliteStore {
             let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(refresh_token.expose(), facts)?;
-            let (key, facts) = (key.clone(), facts.clone());
+            let (owner, facts) = (key.clone(), facts.clone());
             self.write(move |open| {
-                let new = NewGrant { key: &key, plain: &plain, facts: &facts };
-                records::put_grant(open, &keys, &new, expect).map_err(|error| about(error, &key))
+                let new = NewGrant { key: &owner, plain: &plain, facts: &facts };
+                records::put_grant(open, &keys, &new, expect).map(|(written, _)| written)
             })
             .await
+            .map_err(|error| about(error, key))
         }
         .boxed()
     }
@@ -185,23 +186,25 @@ impl GrantStore for SqliteStore {
         (token_key, token, token_facts): (&'a TokenKey, &'a AccessToken, &'a TokenFacts),
     ) -> BoxFuture<'a, Result<Written>> {
         async move {
+            super::check_owner(token_key, key)?;
             let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(refresh_token.expose(), facts)?;
             // EXPOSE: likewise.
             let token_plain = seal::join(token.expose(), token_facts)?;
-            let (key, facts) = (key.clone(), facts.clone());
+            let (owner, facts) = (key.clone(), facts.clone());
             let (token_key, token_facts) = (token_key.clone(), token_facts.clone());
             self.write(move |open| {
-                let new = NewGrant { key: &key, plain: &plain, facts: &facts };
-                let written = records::put_grant(open, &keys, &new, expect).map_err(|error| about(error, &key))?;
-                if let Written::Yes(_) = written {
+                let new = NewGrant { key: &owner, plain: &plain, facts: &facts };
+                let (written, home) = records::put_grant(open, &keys, &new, expect)?;
+                if let Some(home) = home {
                     let new = NewToken { key: &token_key, plain: &token_plain, facts: &token_facts };
-                    records::put_token(open, &keys, &new).map_err(|error| about(error, &key))?;
+                    records::put_token_at(open, &home, &facts.user_oid, &new)?;
                 }
                 Ok(written)
             })
             .await
+            .map_err(|error| about(error, key))
         }
         .boxed()
     }
@@ -534,7 +537,7 @@ fn apply(connection: &mut Connection, keys: &Keys, entry: &Entry) -> Result<()> 
     let plain = entry.open(&keys.sealer)?;
     let (_, facts) = seal::split::<GrantFacts>(&plain)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
-    let open = Open { connection: &transaction, key_check: schema::key_check(&transaction)? };
+    let open = Open::new(&transaction)?;
     match records::grant_generation(&transaction, &heading.key)? {
         // Lower is possible, too: a backup was put back, and the journal has the newer token.
         Some(current) if current <= heading.replaces => {

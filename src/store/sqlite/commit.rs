@@ -1,6 +1,7 @@
 //! Group commit. What makes a write slow is waiting for the disk, and one wait can serve many: writes that come while the disk is busy are
 //! gathered and become one transaction. Each still gets its own verdict, and none is told "done" before its transaction is durable.
 
+use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::TransactionBehavior;
@@ -19,6 +20,14 @@ pub(super) struct Open<'a> {
     pub(super) connection: &'a rusqlite::Connection,
     /// The store's [`key_check`](schema::key_check), read in this transaction.
     pub(super) key_check: Option<Vec<u8>>,
+    /// Whether this transaction has removed what expired.
+    pub(super) is_swept: Cell<bool>,
+}
+
+impl<'a> Open<'a> {
+    pub(super) fn new(connection: &'a rusqlite::Connection) -> Result<Self> {
+        Ok(Self { connection, key_check: schema::key_check(connection)?, is_swept: Cell::new(false) })
+    }
 }
 
 /// One write and whoever waits for it. It may run several times, but only one run is ever committed.
@@ -151,7 +160,7 @@ impl Batch {
 
 fn run(connection: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
-    let open = Open { connection: &transaction, key_check: schema::key_check(&transaction)? };
+    let open = Open::new(&transaction)?;
     for job in jobs {
         job.run(&open)?;
     }

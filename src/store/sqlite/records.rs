@@ -83,8 +83,19 @@ const ADD_GRANT: &str = "INSERT INTO grants (authority, client_id, tenant, user_
     renew_after, expires_on, wrapped_key, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const REMOVE_TOKENS: &str = "DELETE FROM access_tokens WHERE grant_id = ?1";
 
-/// Compare and set. `generation` is the new record's, normally one more than the old one's.
-pub(super) fn put_grant(open: &Open<'_>, keys: &Keys, new: &NewGrant<'_>, expect: Expect) -> Result<Written> {
+/// A grant that was just written, for its access token.
+pub(super) struct Home {
+    grant: i64,
+    partner: Sealer,
+}
+
+/// Compare and set. Where it was won and the grant is active, also gives what [`put_token_at`] needs.
+pub(super) fn put_grant(
+    open: &Open<'_>,
+    keys: &Keys,
+    new: &NewGrant<'_>,
+    expect: Expect,
+) -> Result<(Written, Option<Home>)> {
     check_keys(open, keys)?;
     let NewGrant { key, plain, facts } = new;
     let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
@@ -93,7 +104,7 @@ pub(super) fn put_grant(open: &Open<'_>, keys: &Keys, new: &NewGrant<'_>, expect
     })?;
     let found = old.as_ref().map(|(_, found, ..)| generation(*found)).transpose()?;
     if !expect.is_met_by(found) {
-        return Ok(Written::Lost(found));
+        return Ok((Written::Lost(found), None));
     }
     let next = found.unwrap_or_default() + 1;
     // A damaged key is no reason to refuse the new token, which needs nothing of the old record.
@@ -106,11 +117,12 @@ pub(super) fn put_grant(open: &Open<'_>, keys: &Keys, new: &NewGrant<'_>, expect
     let sealed = partner.seal(&Identity::of_grant(Record::Grant, key, &facts.user_oid, next), plain)?;
     let (user, row_generation) = (&facts.user_oid, row_generation(next)?);
     let (dead, renew_after, expires_on) = (is_dead(facts), facts.renew_after.0, facts.expires_on.0);
-    match old {
+    let grant = match old {
         None => {
             let values =
                 (owner.0, owner.1, owner.2, user, row_generation, dead, renew_after, expires_on, wrapped, sealed);
             run(open.connection, ADD_GRANT, values)?;
+            open.connection.last_insert_rowid()
         }
         Some((id, _, old_user, _)) => {
             let values = (id, user, row_generation, dead, renew_after, expires_on, wrapped, sealed);
@@ -118,9 +130,10 @@ pub(super) fn put_grant(open: &Open<'_>, keys: &Keys, new: &NewGrant<'_>, expect
             if dead || is_rekeyed || old_user != *user {
                 run(open.connection, REMOVE_TOKENS, [id])?;
             }
+            id
         }
-    }
-    Ok(Written::Yes(next))
+    };
+    Ok((Written::Yes(next), (!dead).then_some(Home { grant, partner })))
 }
 
 const REMOVE_GRANT: &str = "DELETE FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
@@ -200,24 +213,34 @@ const TOKENS_GRANT: &str = "SELECT id, user_oid, wrapped_key FROM grants
 const PUT_TOKEN: &str = "INSERT INTO access_tokens (grant_id, tenant, audience, expires_on, sealed)
     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (grant_id, tenant, audience)
     DO UPDATE SET expires_on = excluded.expires_on, sealed = excluded.sealed";
-/// A few at a time, so that no single write pays for many.
+/// So many at a time, that no single transaction pays for all.
 const SWEEP_TOKENS: &str = "DELETE FROM access_tokens WHERE rowid IN
-    (SELECT rowid FROM access_tokens WHERE expires_on <= ?1 ORDER BY expires_on LIMIT 8)";
+    (SELECT rowid FROM access_tokens WHERE expires_on <= ?1 ORDER BY expires_on LIMIT 500)";
 
 /// Keeps an access token, where there is an active grant to keep it with.
 pub(super) fn put_token(open: &Open<'_>, keys: &Keys, new: &NewToken<'_>) -> Result<()> {
     check_keys(open, keys)?;
-    let (key, owner) = (new.key, &new.key.grant);
+    let owner = &new.key.grant;
     let values = (&owner.authority, owner.client_id.as_str(), owner.tenant.uuid().into_bytes());
-    let grant = find(open.connection, TOKENS_GRANT, values, |row| {
+    let found = find(open.connection, TOKENS_GRANT, values, |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
     })?;
-    let Some((id, user_oid, wrapped)) = grant else { return Ok(()) };
+    let Some((grant, user_oid, wrapped)) = found else { return Ok(()) };
+    let home = Home { grant, partner: keys.sealer.partner(owner, &wrapped)? };
+    put_token_at(open, &home, &user_oid, new)
+}
+
+/// Keeps the access token of a grant that was found or written in the same transaction.
+pub(super) fn put_token_at(open: &Open<'_>, home: &Home, user_oid: &str, new: &NewToken<'_>) -> Result<()> {
+    let key = new.key;
     let tenant = key.tenant.uuid();
-    let identity = Identity { extra: &[tenant.as_bytes(), key.audience.as_bytes()], ..of_token(key, &user_oid) };
-    let sealed = keys.sealer.partner(owner, &wrapped)?.seal(&identity, new.plain)?;
-    run(open.connection, SWEEP_TOKENS, [new.facts.received_on.0])?;
-    run(open.connection, PUT_TOKEN, (id, tenant.as_bytes(), &key.audience, new.facts.expires_on.0, sealed)).map(drop)
+    let identity = Identity { extra: &[tenant.as_bytes(), key.audience.as_bytes()], ..of_token(key, user_oid) };
+    let sealed = home.partner.seal(&identity, new.plain)?;
+    if !open.is_swept.replace(true) {
+        run(open.connection, SWEEP_TOKENS, [new.facts.received_on.0])?;
+    }
+    let values = (home.grant, tenant.as_bytes(), &key.audience, new.facts.expires_on.0, sealed);
+    run(open.connection, PUT_TOKEN, values).map(drop)
 }
 
 const REMOVE_TOKEN: &str = "DELETE FROM access_tokens WHERE tenant = ?4 AND audience = ?5 AND grant_id =
