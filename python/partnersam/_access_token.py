@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["azure_classes", "own_classes"]
 
 
-class _AccessToken(namedtuple("_AccessToken", ("token", "expires_on"))):  # noqa: PYI024, SLOT002
+class _AccessToken(namedtuple("_AccessToken", ("token", "expires_on"))):
     __slots__ = ()
 
 
 class _AccessTokenInfo:
-    def __init__(self, token: str, expires_on: int, *, token_type: str = "Bearer", refresh_on: int | None = None) -> None:  # noqa: S107
+    def __init__(
+        self,
+        token: str,
+        expires_on: int,
+        *,
+        token_type: str = "Bearer",  # noqa: S107
+        refresh_on: int | None = None,
+    ) -> None:
         self.token = token
         self.expires_on = expires_on
         self.token_type = token_type
@@ -65,7 +72,13 @@ def _subclass(name: str, base: type, rebuild: Callable[..., Any], fields: tuple[
     def reduce(self: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return rebuild, tuple(getattr(self, field) for field in fields)
 
-    body = {"__repr__": show, "__str__": show, "__reduce__": reduce, "__module__": "partnersam", "__doc__": base.__doc__}
+    body = {
+        "__repr__": show,
+        "__str__": show,
+        "__reduce__": reduce,
+        "__module__": "partnersam",
+        "__doc__": base.__doc__,
+    }
     if issubclass(base, tuple):
         body["__slots__"] = ()
     return type(name, (base,), body)

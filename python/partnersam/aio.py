@@ -10,14 +10,13 @@ nothing that was redeemed on its behalf: the new grant is saved all the same.
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from partnersam import _native
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     import httpx
@@ -101,7 +100,9 @@ class PartnerApp:
         asked = (partner, list(audiences), redirect_uri, purpose, valid_for, login_hint, response_mode)
         return await _ended(self._starter.begin_consent, *asked)
 
-    async def complete_consent(self, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool = False) -> Consented:
+    async def complete_consent(
+        self, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool = False
+    ) -> Consented:
         """Completes a consent with its reply: a posted form's body, a query, the whole address, or the parsed form."""
         return await _ended(self._starter.complete_consent, reply, allow_without_mfa)
 
@@ -137,7 +138,12 @@ class PartnerApp:
         self, within_days: int = 0, progress: Callable[[int, int, Renewed], object] | None = None
     ) -> list[Renewed]:
         """Renews every grant that is due within so many days. Calls `progress(done, found, renewed)` in the event loop as each ends."""
-        tell = progress and functools.partial(asyncio.get_running_loop().call_soon_threadsafe, progress)
+        loop = asyncio.get_running_loop()
+
+        def tell(done: int, found: int, renewed: Renewed) -> None:
+            if progress is not None:
+                loop.call_soon_threadsafe(progress, done, found, renewed)
+
         return await _ended(self._starter.renew_due, within_days, tell)
 
     async def revoke(self, partner: str) -> bool:
@@ -197,7 +203,9 @@ class Credential:
 
     def auth(self, audience: str = "graph", *, hosts: Iterable[str] = ()) -> httpx.Auth:
         """Signs the requests of an `httpx.AsyncClient`, and only those that go to the audience's own hosts."""
-        return _auth_class()(self, audience, self._credential.auth(audience, hosts=list(hosts)))
+        from partnersam._httpx_auth import AsyncAuth
+
+        return AsyncAuth(self, audience, self._credential.auth(audience, hosts=hosts))
 
     async def close(self) -> None:
         """Does nothing: the app holds the connections."""
@@ -217,11 +225,15 @@ class Credential:
         return f"aio.{self._credential!r}"
 
 
-async def _ended(start: Callable[..., _native._Operation], *arguments: Any) -> Any:
+async def _ended(start: Callable[..., _native._Operation[T]], *arguments: Any) -> T:
     """Starts an operation, and gives its end as a coroutine does."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-    operation = start(functools.partial(loop.call_soon_threadsafe, _end, future), *arguments)
+    future: asyncio.Future[T] = loop.create_future()
+
+    def done(value: Any, error: BaseException | None) -> None:
+        loop.call_soon_threadsafe(_end, future, value, error)
+
+    operation = start(done, *arguments)
     try:
         return await future
     except asyncio.CancelledError:
@@ -229,36 +241,10 @@ async def _ended(start: Callable[..., _native._Operation], *arguments: Any) -> A
         raise
 
 
-def _end(future: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+def _end(future: asyncio.Future[T], value: T, error: BaseException | None) -> None:
     if future.done():
         return
     if error is None:
         future.set_result(value)
     else:
         future.set_exception(error)
-
-
-@functools.cache
-def _auth_class() -> Any:
-    """A class of httpx's kind, made once httpx is wanted."""
-    import httpx
-
-    class Auth(httpx.Auth):
-        def __init__(self, credential: Credential, audience: str, checks: _native.Auth) -> None:
-            self._credential = credential
-            self._audience = audience
-            self._checks = checks
-
-        async def async_auth_flow(self, request: httpx.Request) -> Any:
-            self._checks._check(str(request.url))
-            token = await self._credential.get_token(self._audience)
-            request.headers["Authorization"] = f"Bearer {token.token}"
-            yield request
-
-        def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-            raise TypeError("this signs requests of httpx.AsyncClient; for httpx.Client take partnersam.Credential")
-
-        def __repr__(self) -> str:
-            return f"aio.{self._checks!r}"
-
-    return Auth

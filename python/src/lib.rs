@@ -39,7 +39,9 @@ mod _native {
     #[pymodule_export]
     use super::handle::{_note_fork, _settle};
     #[pymodule_export]
-    use super::partner_app::PartnerApp;
+    use super::operation::Operation;
+    #[pymodule_export]
+    use super::partner_app::{PartnerApp, Starter};
     #[pymodule_export]
     use super::token::Token;
 

@@ -1,0 +1,446 @@
+"""The native half of the package. Public names are given by `partnersam`; names with an underscore are the package's own."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeVar, final
+
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+
+from partnersam.exceptions import PartnerSamError
+
+__all__ = [
+    "Auth",
+    "ConsentLink",
+    "Consented",
+    "Credential",
+    "DeviceConsent",
+    "Grant",
+    "PartnerApp",
+    "Renewed",
+    "Token",
+    "_Operation",
+    "_Starter",
+    "__version__",
+    "_error_table",
+    "_main",
+    "_note_fork",
+    "_settle",
+]
+
+__version__: str
+
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result", covariant=True)
+_Mfa = Literal["yes", "no", "unknown"]
+_Done = Callable[[Any, BaseException | None], object]
+
+@final
+class PartnerApp:
+    """One app registration with its store: consents, grants, tokens. Safe to share between threads, and after a fork."""
+
+    @staticmethod
+    def from_env() -> PartnerApp:
+        """The app that the environment and the user's configuration file describe."""
+
+    @staticmethod
+    def from_config(path: str | os.PathLike[str]) -> PartnerApp:
+        """The app that this TOML file describes, then the environment."""
+
+    @staticmethod
+    def from_dict(config: Mapping[str, Any]) -> PartnerApp:
+        """The app that a mapping with the keys of the configuration file describes, then the environment. It may also hold `client_secret`."""
+
+    @property
+    def client_id(self) -> str:
+        """The app's client id."""
+
+    @property
+    def authority(self) -> str:
+        """What issues its tokens: a cloud's name, `emulator`, or `generic:NAME`."""
+
+    @property
+    def store(self) -> str:
+        """Where its grants are."""
+
+    def token(
+        self,
+        partner: str | None = None,
+        audience: str = "graph",
+        customer: str | None = None,
+        claims: str | None = None,
+        fresh: bool = False,
+    ) -> Token:
+        """A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant."""
+
+    def credential(self, partner: str | None = None, customer: str | None = None) -> Credential:
+        """What azure clients and `requests` are given: tokens of one partner, in its own tenant or in one customer's."""
+
+    def begin_consent(
+        self,
+        partner: str,
+        audiences: Iterable[str] = (),
+        redirect_uri: str | None = None,
+        purpose: str | None = None,
+        valid_for: int = 3600,
+        login_hint: str | None = None,
+        response_mode: str = "form_post",
+    ) -> ConsentLink:
+        """Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`."""
+
+    def complete_consent(self, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool = False) -> Consented:
+        """Completes a consent with its reply: a posted form's body, a query, the whole address, or the parsed form."""
+
+    def begin_device_consent(
+        self, partner: str, audiences: Iterable[str] = (), purpose: str | None = None
+    ) -> DeviceConsent:
+        """Begins a consent by device code. Policies may forbid it, and may end its grant later."""
+
+    def complete_device_consent(self, device: DeviceConsent, allow_without_mfa: bool = False) -> Consented:
+        """Waits until the person has typed the code and signed in."""
+
+    def grants(self) -> list[Grant]:
+        """Every grant there is, without its secret. Sends nothing."""
+
+    def grant(self, partner: str) -> Grant:
+        """One partner's grant, without its secret."""
+
+    def import_grant(
+        self, partner: str, refresh_token: str, audiences: Iterable[str] = (), allow_without_mfa: bool = False
+    ) -> Consented:
+        """Takes over a refresh token from elsewhere, once it has proved itself."""
+
+    def renew(self, partner: str) -> int:
+        """Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time)."""
+
+    def renew_due(
+        self, within_days: int = 0, progress: Callable[[int, int, Renewed], object] | None = None
+    ) -> list[Renewed]:
+        """Renews every grant that is due within so many days. Calls `progress(done, found, renewed)` as each ends."""
+
+    def revoke(self, partner: str) -> bool:
+        """Removes a partner's grant from this store. At the service it lives on until it is revoked there. False where there was none."""
+
+    def close(self) -> None:
+        """Closes it: every later call, also of its credentials, is refused."""
+
+    def __enter__(self) -> PartnerApp: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> None: ...
+    def _starter(self) -> _Starter: ...
+
+@final
+class Credential:
+    """Tokens of one partner, in its own tenant or in one customer's: an azure `TokenCredential` and `SupportsTokenInfo`.
+
+    It has no secret of its own, and closing it closes nothing: the app it came from does.
+    """
+
+    def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **kwargs: Any,
+    ) -> AccessToken:
+        """A token for `scopes`, which must belong to one service: azure-core's AccessToken where azure-core is loaded, a tuple of the same shape where it is not.
+
+        `claims`: what a service challenged for. `tenant_id`: must be the credential's own tenant. `enable_cae` changes nothing: it is always on.
+        """
+
+    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """The same with when to refresh: azure-core's AccessTokenInfo."""
+
+    def auth(self, audience: str = "graph", *, hosts: Iterable[str] = ()) -> Auth:
+        """An object that signs the requests of `requests` and `httpx` with this credential's tokens, and only those that go to the audience's own hosts."""
+
+    def close(self) -> None:
+        """Does nothing: the app holds the connections."""
+
+    def __enter__(self) -> Credential: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> None: ...
+    def _at_hand(self, scopes: tuple[str, ...], info: bool) -> Any: ...
+    def _start(
+        self, done: _Done, scopes: tuple[str, ...], claims: str | None, tenant_id: str | None, info: bool
+    ) -> _Operation[Any]: ...
+
+@final
+class Auth:
+    """Signs requests: give it as `auth=` to `requests` or `httpx`. It sets the `Authorization` header of a request over https to a host of its audience,
+    and refuses every other with HostNotAllowed.
+    """
+
+    def __call__(self, request: _Request) -> _Request: ...
+    def _check(self, url: str) -> None: ...
+
+@final
+class Token:
+    """An access token and what is known of it. Times are Unix times, in seconds."""
+
+    @property
+    def token(self) -> str:
+        """The token itself, for the `Authorization` header."""
+
+    @property
+    def expires_on(self) -> int:
+        """When it ends."""
+
+    @property
+    def refresh_on(self) -> int:
+        """From when a new one should be asked for."""
+
+    @property
+    def tenant(self) -> str:
+        """Id of the tenant it is good in."""
+
+    @property
+    def partner(self) -> str:
+        """Tenant id of the partner whose grant it came from."""
+
+    @property
+    def audience(self) -> str:
+        """The service it is for."""
+
+    @property
+    def scopes(self) -> list[str]:
+        """Scopes it was issued with."""
+
+    @property
+    def mfa(self) -> _Mfa:
+        """Whether MFA is in it."""
+
+    @property
+    def warnings(self) -> list[PartnerSamError]:
+        """What went wrong without keeping the token from you."""
+
+@final
+class ConsentLink:
+    """A link to send to the partner: good once, for one partner, until `expires_on` (Unix time)."""
+
+    @property
+    def url(self) -> str:
+        """The address to open."""
+
+    @property
+    def state(self) -> str:
+        """What the reply will repeat."""
+
+    @property
+    def partner(self) -> str:
+        """Tenant id of the invited partner."""
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the reply goes."""
+
+    @property
+    def expires_on(self) -> int:
+        """When the link ends."""
+
+@final
+class Consented:
+    """A consent that became a grant."""
+
+    @property
+    def partner(self) -> str:
+        """Tenant id of the partner."""
+
+    @property
+    def name(self) -> str:
+        """How the partner was named."""
+
+    @property
+    def user_name(self) -> str:
+        """Who signed in."""
+
+    @property
+    def mfa(self) -> _Mfa:
+        """Whether MFA is proved."""
+
+    @property
+    def amr(self) -> list[str]:
+        """The sign-in methods that the token names."""
+
+    @property
+    def expires_on(self) -> int:
+        """When the grant ends if it is not used before (Unix time)."""
+
+    @property
+    def taints(self) -> list[str]:
+        """What makes it weaker than it should be."""
+
+    @property
+    def audiences(self) -> dict[str, Token | PartnerSamError]:
+        """Each audience asked for, by name: its Token, or the PartnerSamError that says why there is none."""
+
+@final
+class DeviceConsent:
+    """A consent by device code: show `user_code` and `verification_uri` to the person, then complete it."""
+
+    @property
+    def user_code(self) -> str:
+        """The code to type."""
+
+    @property
+    def verification_uri(self) -> str:
+        """Where to type it."""
+
+    @property
+    def expires_on(self) -> int:
+        """When the code ends (Unix time)."""
+
+@final
+class Grant:
+    """A partner's grant without its secret. Times are Unix times, in seconds."""
+
+    @property
+    def partner(self) -> str:
+        """Tenant id of the partner."""
+
+    @property
+    def name(self) -> str:
+        """By domain where one is known, else by id."""
+
+    @property
+    def generation(self) -> int:
+        """Counts every change of the record."""
+
+    @property
+    def user_oid(self) -> str:
+        """Object id of the account that consented."""
+
+    @property
+    def user_name(self) -> str:
+        """Sign-in name of that account."""
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains by which the partner was named."""
+
+    @property
+    def consented_on(self) -> int:
+        """When the person consented."""
+
+    @property
+    def mfa(self) -> _Mfa:
+        """Whether MFA is proved."""
+
+    @property
+    def amr(self) -> list[str]:
+        """The sign-in methods that the token named."""
+
+    @property
+    def last_redeemed_on(self) -> int:
+        """When it last redeemed."""
+
+    @property
+    def expires_on(self) -> int:
+        """When it ends if it is not used before."""
+
+    @property
+    def renew_after(self) -> int:
+        """When it should be used to keep it alive."""
+
+    @property
+    def audiences(self) -> list[str]:
+        """Audiences that were granted, by name."""
+
+    @property
+    def purpose(self) -> str:
+        """Why the consent was asked for."""
+
+    @property
+    def taints(self) -> list[str]:
+        """What makes it weaker than it should be."""
+
+    @property
+    def state(self) -> Literal["active", "dead"]:
+        """`dead` once the service said for good that it cannot be used."""
+
+    @property
+    def dead_on(self) -> int | None:
+        """When it died."""
+
+    @property
+    def dead_reason(self) -> str | None:
+        """The kind of error it died of, for example `GrantRevoked`."""
+
+@final
+class Renewed:
+    """What one renewal came to."""
+
+    @property
+    def partner(self) -> str:
+        """Tenant id of the partner."""
+
+    @property
+    def expires_on(self) -> int | None:
+        """When the grant ends now if it is not used before (Unix time); None where it could not be renewed."""
+
+    @property
+    def error(self) -> PartnerSamError | None:
+        """Why it could not be renewed."""
+
+@final
+class _Operation(Generic[_Result]):
+    def cancel(self) -> None: ...
+
+@final
+class _Starter:
+    def token_at_hand(self, partner: str | None, audience: str, customer: str | None) -> Token | None: ...
+    def token(
+        self,
+        done: _Done,
+        partner: str | None,
+        audience: str,
+        customer: str | None,
+        claims: str | None,
+        fresh: bool,
+    ) -> _Operation[Token]: ...
+    def begin_consent(
+        self,
+        done: _Done,
+        partner: str,
+        audiences: Iterable[str],
+        redirect_uri: str | None,
+        purpose: str | None,
+        valid_for: int,
+        login_hint: str | None,
+        response_mode: str,
+    ) -> _Operation[ConsentLink]: ...
+    def complete_consent(
+        self, done: _Done, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool
+    ) -> _Operation[Consented]: ...
+    def begin_device_consent(
+        self, done: _Done, partner: str, audiences: Iterable[str], purpose: str | None
+    ) -> _Operation[DeviceConsent]: ...
+    def complete_device_consent(
+        self, done: _Done, device: DeviceConsent, allow_without_mfa: bool
+    ) -> _Operation[Consented]: ...
+    def grants(self, done: _Done) -> _Operation[list[Grant]]: ...
+    def grant(self, done: _Done, partner: str) -> _Operation[Grant]: ...
+    def import_grant(
+        self, done: _Done, partner: str, refresh_token: str, audiences: Iterable[str], allow_without_mfa: bool
+    ) -> _Operation[Consented]: ...
+    def renew(self, done: _Done, partner: str) -> _Operation[int]: ...
+    def renew_due(
+        self, done: _Done, within_days: int, progress: Callable[[int, int, Renewed], object] | None
+    ) -> _Operation[list[Renewed]]: ...
+    def revoke(self, done: _Done, partner: str) -> _Operation[bool]: ...
+
+def _error_table() -> list[tuple[str, PartnerSamError]]: ...
+def _main(arguments: list[str]) -> int: ...
+def _note_fork() -> None: ...
+def _settle() -> None: ...
