@@ -20,7 +20,13 @@ AZURE_* names; BROWSER and NO_COLOR are honoured";
 
 /// One consent with MFA, access tokens ever after, and no password anywhere
 #[derive(Debug, Parser)]
-#[command(name = "partnersam", bin_name = "partnersam", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "partnersam",
+    bin_name = "partnersam",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct Arguments {
     /// Configuration file instead of the user's own; also PARTNERSAM_CONFIG
@@ -116,7 +122,11 @@ mod tests {
     fn every_verb_has_an_example_of_itself() {
         for verb in Arguments::command().get_subcommands() {
             let help = verb.get_after_help().unwrap().to_string();
-            assert!(help.contains("Example") && help.contains(&format!("partnersam {}", verb.get_name())), "{}", verb.get_name());
+            assert!(
+                help.contains("Example") && help.contains(&format!("partnersam {}", verb.get_name())),
+                "{}",
+                verb.get_name()
+            );
         }
     }
 

@@ -30,7 +30,11 @@ pub(crate) fn tell(consented: &Consented, named: bool, to: To, terminal: &Termin
             _ => terminal.say(format_args!("{line}")),
         }
     }
-    let failures: Vec<_> = consented.audiences.iter().filter_map(|(audience, token)| token.as_ref().err().map(|error| (audience, error))).collect();
+    let failures: Vec<_> = consented
+        .audiences
+        .iter()
+        .filter_map(|(audience, token)| token.as_ref().err().map(|error| (audience, error)))
+        .collect();
     if to != To::Json {
         for (audience, error) in &failures {
             terminal.warn(format_args!("no token for {audience}: {}", for_terminal(error.message())));
@@ -49,14 +53,18 @@ pub(crate) fn page(consented: &Consented) -> Page {
     let page = Page::new(format!("Consent stored for {}", consented.name))
         .line(format!("Signed in as {}; MFA {}.", consented.user_name, consented.mfa.verdict.as_str()))
         .line(format!("It lasts until {} and is renewed by use.", consented.expires_on));
-    consented.audiences.iter().filter_map(|(audience, token)| token.as_ref().err().map(|error| (audience, error))).fold(page, |page, (audience, error)| {
-        page.line(format!("No token for {audience}: {}.", error.message()))
-    })
+    consented
+        .audiences
+        .iter()
+        .filter_map(|(audience, token)| token.as_ref().err().map(|error| (audience, error)))
+        .fold(page, |page, (audience, error)| page.line(format!("No token for {audience}: {}.", error.message())))
 }
 
 /// `✔ fabrikam.com  admin@fabrikam.com · MFA yes · expires in 90 days · partner-center ✔ graph ✔ arm ✘ (reason)`
 fn line(consented: &Consented, terminal: &Terminal, to: To) -> String {
-    let styled = |style, text| if to == To::StandardOutput { terminal.style_out(style, text) } else { terminal.style_err(style, text) };
+    let styled = |style, text| {
+        if to == To::StandardOutput { terminal.style_out(style, text) } else { terminal.style_err(style, text) }
+    };
     let mfa_style = if consented.mfa.verdict == Mfa::Yes { Style::Good } else { Style::Bad };
     let audiences: Vec<_> = consented
         .audiences

@@ -17,7 +17,8 @@ pub(crate) fn for_terminal(text: &str) -> String {
 
 /// Control characters, and the Unicode ones that turn the direction of writing or are not seen at all.
 fn is_obeyed(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// `text` as one word of a POSIX shell.

@@ -34,7 +34,9 @@ pub(crate) fn of(error: &Error) -> i32 {
         Kind::InvalidArgument | Kind::GrantAmbiguous => USAGE,
         Kind::ConfigInvalid | Kind::ConfigMissing | Kind::HostNotAllowed => CONFIGURATION,
         // What is wrong here stands in the configuration or in the app registration.
-        Kind::AppCredentialInvalid | Kind::AppCredentialExpired | Kind::AppNotFound | Kind::AppMisconfigured => CONFIGURATION,
+        Kind::AppCredentialInvalid | Kind::AppCredentialExpired | Kind::AppNotFound | Kind::AppMisconfigured => {
+            CONFIGURATION
+        }
         Kind::TenantNotFound | Kind::CloudMismatch => CONFIGURATION,
         // Never tried again as they are, but a new link and a new sign-in help.
         Kind::ConsentStateUnknown | Kind::AuthorizationResponseInvalid => SIGN_IN,
@@ -70,7 +72,10 @@ mod tests {
     #[test]
     fn every_kind_ends_in_a_code_that_is_not_ok_and_is_documented() {
         for kind in ErrorKind::ALL {
-            assert!([FAILED, USAGE, CONFIGURATION, SIGN_IN, TEMPORARY, STORE, CANCELLED].contains(&code(*kind)), "{kind:?}");
+            assert!(
+                [FAILED, USAGE, CONFIGURATION, SIGN_IN, TEMPORARY, STORE, CANCELLED].contains(&code(*kind)),
+                "{kind:?}"
+            );
         }
     }
 
@@ -102,7 +107,8 @@ mod tests {
 
     #[test]
     fn of_several_failures_the_one_that_needs_a_person_counts() {
-        let all = |kinds: &[ErrorKind]| of_all(&kinds.iter().map(|kind| Error::new(*kind, "test", "x")).collect::<Vec<_>>());
+        let all =
+            |kinds: &[ErrorKind]| of_all(&kinds.iter().map(|kind| Error::new(*kind, "test", "x")).collect::<Vec<_>>());
         assert_eq!(all(&[]), OK);
         assert_eq!(all(&[ErrorKind::RateLimited]), TEMPORARY);
         assert_eq!(all(&[ErrorKind::RateLimited, ErrorKind::GrantExpired, ErrorKind::Internal]), SIGN_IN);

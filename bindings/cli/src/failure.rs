@@ -42,7 +42,10 @@ impl Failure {
             // Whoever reads has all that was wanted, as with `| head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return exit::OK,
             Self::Output(error) => {
-                terminal.say(format_args!("{}: standard output cannot be written: {error}", terminal.style_err(Style::Bad, "error")));
+                terminal.say(format_args!(
+                    "{}: standard output cannot be written: {error}",
+                    terminal.style_err(Style::Bad, "error")
+                ));
                 return exit::FAILED;
             }
             Self::Signalled(signal) => {

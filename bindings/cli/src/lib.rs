@@ -46,7 +46,9 @@ pub fn run_as(itself: Vec<OsString>, arguments: impl IntoIterator<Item = OsStrin
     };
     let terminal = Terminal::of_this_process(arguments.no_input);
     let json = arguments.verb.speaks_json();
-    let outcome = log::start(arguments.verbose, &terminal).map_err(Failure::from).and_then(|()| in_runtime(arguments, &terminal, itself));
+    let outcome = log::start(arguments.verbose, &terminal)
+        .map_err(Failure::from)
+        .and_then(|()| in_runtime(arguments, &terminal, itself));
     match outcome {
         Ok(code) => code,
         Err(failure) => failure.tell(&terminal, json),
@@ -58,7 +60,10 @@ fn in_runtime(arguments: Arguments, terminal: &Terminal, itself: Vec<OsString>) 
     const LAST_SAVES: Duration = Duration::from_secs(2);
 
     // One thread does: a token from a warm store takes less time than the start of a second one.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failure::internal("no event loop can be started", error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("no event loop can be started", error))?;
     let session = Session::new(terminal, arguments.config, itself);
     let minds_signals = arguments.verb.minds_signals();
     let outcome = runtime.block_on(async {

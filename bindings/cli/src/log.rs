@@ -34,7 +34,11 @@ fn level(verbose: u8, variable: Option<&str>) -> Result<Option<LevelFilter>, Err
     let named = match variable.map(str::trim).filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => Some(text.parse::<LevelFilter>().map_err(|_| {
-            Error::new(ErrorKind::ConfigInvalid, "command line", "PARTNERSAM_LOG must be off, error, warn, info, debug or trace")
+            Error::new(
+                ErrorKind::ConfigInvalid,
+                "command line",
+                "PARTNERSAM_LOG must be off, error, warn, info, debug or trace",
+            )
         })?),
     };
     Ok(asked.or(named).filter(|level| *level != LevelFilter::OFF))

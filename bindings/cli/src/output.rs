@@ -19,7 +19,8 @@ pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// Writes a document as one line.
 pub(crate) fn print(terminal: &Terminal, document: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(document).map_err(|error| Failure::internal("a document could not be made", error))?;
+    let text =
+        serde_json::to_string(document).map_err(|error| Failure::internal("a document could not be made", error))?;
     terminal.print(text)
 }
 

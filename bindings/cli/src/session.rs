@@ -29,7 +29,9 @@ impl<'a> Session<'a> {
 
     /// The file that `--config` names, or `PARTNERSAM_CONFIG`.
     pub(crate) fn named_config(&self) -> Option<PathBuf> {
-        self.config.clone().or_else(|| std::env::var_os("PARTNERSAM_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from))
+        self.config
+            .clone()
+            .or_else(|| std::env::var_os("PARTNERSAM_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from))
     }
 
     /// How to start this command again in another process.

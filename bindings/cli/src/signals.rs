@@ -40,7 +40,8 @@ pub(crate) fn signalled() -> Result<impl Future<Output = Signal>, Failure> {
 
 #[cfg(not(unix))]
 pub(crate) fn signalled() -> Result<impl Future<Output = Signal>, Failure> {
-    let mut interrupt = tokio::signal::windows::ctrl_c().map_err(|error| Failure::internal("Ctrl-C cannot be received", error))?;
+    let mut interrupt =
+        tokio::signal::windows::ctrl_c().map_err(|error| Failure::internal("Ctrl-C cannot be received", error))?;
     Ok(async move {
         interrupt.recv().await;
         Signal::Interrupt

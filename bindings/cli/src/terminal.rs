@@ -36,7 +36,8 @@ impl Terminal {
     /// As this process was started; `no_input` forbids every prompt.
     pub(crate) fn of_this_process(no_input: bool) -> Self {
         // https://no-color.org: present and not empty.
-        let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             in_is_terminal: io::stdin().is_terminal(),
             out_is_terminal: io::stdout().is_terminal(),
@@ -129,8 +130,9 @@ impl Terminal {
 
     /// Asks for a line that is not shown while it is typed.
     pub(crate) async fn ask_hidden(&self, question: &str) -> Result<Zeroizing<String>, Failure> {
+        // Off before the question is seen: who answers at once is not to see it either.
+        let _echo = Echo::off();
         self.prompt(question);
-        let _echo = Echo::keep();
         let answer = beside(|| rpassword::read_password().map(Zeroizing::new)).await;
         self.say(format_args!(""));
         Ok(Zeroizing::new(answer?.trim().to_owned()))
@@ -190,10 +192,13 @@ async fn beside<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send +
     match receiver.await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(nobody_answered()),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(Error::new(ErrorKind::Cancelled, "command line", "cancelled").into()),
-        Ok(Err(error)) => {
-            Err(Error::new(ErrorKind::InvalidArgument, "command line", "standard input cannot be read").with_hint("it must be text, 64 KiB at most").with_cause(error).into())
+        Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            Err(Error::new(ErrorKind::Cancelled, "command line", "cancelled").into())
         }
+        Ok(Err(error)) => Err(Error::new(ErrorKind::InvalidArgument, "command line", "standard input cannot be read")
+            .with_hint("it must be text, 64 KiB at most")
+            .with_cause(error)
+            .into()),
         Err(_) => Err(Failure::internal("standard input was not read", "the reader ended")),
     }
 }
@@ -202,7 +207,7 @@ fn nobody_answered() -> Failure {
     Failure::usage("standard input ended before the question was answered", "answer it, or give the value as an option")
 }
 
-/// Puts the terminal back as it was, for a read that Ctrl-C leaves behind.
+/// Typing is not shown while this lives. Puts the terminal back as it was, also for a read that Ctrl-C leaves behind.
 struct Echo {
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
@@ -210,12 +215,20 @@ struct Echo {
 
 impl Echo {
     #[cfg(unix)]
-    fn keep() -> Self {
-        Self { before: rustix::termios::tcgetattr(rustix::stdio::stdin()).ok() }
+    fn off() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let before = tcgetattr(rustix::stdio::stdin()).ok();
+        if let Some(mut quiet) = before.clone() {
+            quiet.local_modes.remove(LocalModes::ECHO);
+            // Where that fails the reader does it a moment later.
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &quiet);
+        }
+        Self { before }
     }
 
+    /// The reader does it itself.
     #[cfg(not(unix))]
-    fn keep() -> Self {
+    fn off() -> Self {
         Self {}
     }
 }

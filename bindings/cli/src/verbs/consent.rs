@@ -150,10 +150,13 @@ async fn by_listener(arguments: &Arguments, app: &App, terminal: &Terminal) -> O
 /// Opens the person's browser, or says what to open.
 async fn show(link: &ConsentLink, terminal: &Terminal) {
     if browser::open(&link.url).await {
-        terminal.note(format_args!("sign in with MFA in the browser; where none has opened, open this address on this machine:"));
+        terminal.note(format_args!(
+            "sign in with MFA in the browser; where none has opened, open this address on this machine:"
+        ));
         terminal.note(format_args!("{}", link.url));
     } else {
-        terminal.say(format_args!("no browser could be started; open this address on this machine and sign in with MFA:"));
+        terminal
+            .say(format_args!("no browser could be started; open this address on this machine and sign in with MFA:"));
         terminal.say(format_args!("{}", link.url));
     }
 }
@@ -169,17 +172,30 @@ async fn by_somebody_else(arguments: &Arguments, app: &App, terminal: &Terminal)
 /// The person brings the reply back by hand.
 async fn by_pasted_address(arguments: &Arguments, app: &App, terminal: &Terminal) -> Outcome {
     if terminal.in_is_terminal() && !terminal.can_ask() {
-        return Err(Failure::usage("--no-browser asks for the address of the last page, and --no-input forbids to ask", "give the address on standard input"));
+        return Err(Failure::usage(
+            "--no-browser asks for the address of the last page, and --no-input forbids to ask",
+            "give the address on standard input",
+        ));
     }
-    let link = app.begin_consent(&arguments.request(Some(nobody_listens(arguments.port)?), ResponseMode::Query)).await?;
+    let link =
+        app.begin_consent(&arguments.request(Some(nobody_listens(arguments.port)?), ResponseMode::Query)).await?;
     print_link(&link, arguments, terminal)?;
-    terminal.note(format_args!("open this link in any browser and sign in with MFA; the last page does not load, and that is right"));
+    terminal.note(format_args!(
+        "open this link in any browser and sign in with MFA; the last page does not load, and that is right"
+    ));
     let answer = async {
-        if terminal.can_ask() { terminal.ask("address of the last page").await.map(zeroize::Zeroizing::new) } else { terminal.read_line().await }
+        if terminal.can_ask() {
+            terminal.ask("address of the last page").await.map(zeroize::Zeroizing::new)
+        } else {
+            terminal.read_line().await
+        }
     };
     let address = tokio::time::timeout(arguments.limit(), answer).await.map_err(|_| too_late(arguments))??;
     if address.trim().is_empty() {
-        return Err(Failure::usage("there is no address: standard input is empty", "paste the address of the page where the browser ended"));
+        return Err(Failure::usage(
+            "there is no address: standard input is empty",
+            "paste the address of the page where the browser ended",
+        ));
     }
     let consented = app.complete_consent(address.trim(), arguments.options()).await?;
     completed::tell(&consented, arguments.named(), arguments.beside_the_link(), terminal)
@@ -203,7 +219,11 @@ async fn by_device_code(arguments: &Arguments, app: &App, terminal: &Terminal) -
         };
         output::print(terminal, &report)?;
     } else {
-        terminal.say(format_args!("open {} and enter the code {}", for_terminal(&device.verification_uri), for_terminal(&device.user_code)));
+        terminal.say(format_args!(
+            "open {} and enter the code {}",
+            for_terminal(&device.verification_uri),
+            for_terminal(&device.user_code)
+        ));
         terminal.note(format_args!("waiting for the sign-in until {}; Ctrl-C ends it", device.expires_on));
     }
     let completing = app.complete_device_consent(device, arguments.options());
@@ -226,6 +246,10 @@ fn print_link(link: &ConsentLink, arguments: &Arguments, terminal: &Terminal) ->
 }
 
 fn too_late(arguments: &Arguments) -> Error {
-    Error::new(ErrorKind::ConsentLinkExpired, "consent", format!("nobody signed in within the time limit: {} s", arguments.limit().as_secs()))
-        .with_hint("start again, or allow more time with `--timeout`")
+    Error::new(
+        ErrorKind::ConsentLinkExpired,
+        "consent",
+        format!("nobody signed in within the time limit: {} s", arguments.limit().as_secs()),
+    )
+    .with_hint("start again, or allow more time with `--timeout`")
 }

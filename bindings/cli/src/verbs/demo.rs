@@ -61,7 +61,11 @@ async fn play(scene: &mut Scene<'_>) -> Result<(), Failure> {
     let person = Person::new(scene.ready())?;
 
     scene.begin("An emulator plays Entra, Partner Center and Graph on this machine")?;
-    scene.tell(format_args!("Entra is at {}, Partner Center at {}", scene.ready().authority, scene.ready().partner_center))?;
+    scene.tell(format_args!(
+        "Entra is at {}, Partner Center at {}",
+        scene.ready().authority,
+        scene.ready().partner_center
+    ))?;
     scene.tell(format_args!("everything below happens in {}", scene.home().display()))?;
 
     before(scene)?;
@@ -94,7 +98,17 @@ fn before(scene: &mut Scene<'_>) -> Result<(), Failure> {
 async fn configure(scene: &mut Scene<'_>) -> Result<(), Failure> {
     scene.begin("The app's configuration: no password, the secret in a file of its own, a key for the store")?;
     let (client_id, secret) = scene.app()?;
-    let init = ["init", "--client-id", &client_id, "--tenant", "vendor.example", "--client-secret-file", "-", "--key-file", "key"];
+    let init = [
+        "init",
+        "--client-id",
+        &client_id,
+        "--tenant",
+        "vendor.example",
+        "--client-secret-file",
+        "-",
+        "--key-file",
+        "key",
+    ];
     scene.play_with(&init, &[], &secret).await?.expect(exit::OK)?;
     Ok(())
 }
@@ -102,15 +116,27 @@ async fn configure(scene: &mut Scene<'_>) -> Result<(), Failure> {
 async fn consent(scene: &mut Scene<'_>, person: &Person) -> Result<(), Failure> {
     scene.begin("One consent: a link, a sign-in with MFA, and the grant is in the store")?;
     let answer = sign_in(scene, person, ADMINISTRATOR, &[], &[]).await?.expect(exit::OK)?;
-    scene.check(answer.stderr.contains("MFA yes") && !answer.stderr.contains('✘'), "the consent line says that MFA was proved and every audience came")
+    scene.check(
+        answer.stderr.contains("MFA yes") && !answer.stderr.contains('✘'),
+        "the consent line says that MFA was proved and every audience came",
+    )
 }
 
 /// `consent --link` in one process, the person in another place.
-async fn sign_in(scene: &Scene<'_>, person: &Person, who: &str, more: &[&str], environment: &[(&str, &Path)]) -> Result<Answer, Failure> {
+async fn sign_in(
+    scene: &Scene<'_>,
+    person: &Person,
+    who: &str,
+    more: &[&str],
+    environment: &[(&str, &Path)],
+) -> Result<Answer, Failure> {
     let arguments = [&["consent", PARTNER, "--link"], more].concat();
     let (link, running) = scene.start(&arguments, environment).await?;
     scene.tell(format_args!("{}…", link.chars().take(100).collect::<String>()))?;
-    scene.tell(format_args!("{who} opens it, types the password{}", if who == WITHOUT_MFA { ", and is never asked for more" } else { " and the code of the authenticator" }))?;
+    scene.tell(format_args!(
+        "{who} opens it, types the password{}",
+        if who == WITHOUT_MFA { ", and is never asked for more" } else { " and the code of the authenticator" }
+    ))?;
     let page = person.sign_in(&link, who).await?;
     scene.tell(format_args!("the browser shows: {page}"))?;
     scene.end(running).await
@@ -121,9 +147,19 @@ async fn proof(scene: &mut Scene<'_>) -> Result<(), Failure> {
     let status = scene.play(&["status", PARTNER, "--json"], &[]).await?.expect(exit::OK)?.json()?;
     let grant = at(&status, "/grants/0");
     scene.tell(format_args!("who consented: {}, on {}", text(grant, "/user_name"), text(grant, "/consented_on")))?;
-    scene.tell(format_args!("MFA: the Partner Center token says {}; Partner Center itself says {}", at(grant, "/amr"), at(grant, "/partner_center_mfa")))?;
-    scene.tell(format_args!("it ends on {} unless it is used before, and every use starts its 90 days again", text(grant, "/expires_on")))?;
-    scene.check(at(grant, "/mfa") == "yes" && at(grant, "/partner_center_mfa") == true, "MFA is proved by the token and by Partner Center")
+    scene.tell(format_args!(
+        "MFA: the Partner Center token says {}; Partner Center itself says {}",
+        at(grant, "/amr"),
+        at(grant, "/partner_center_mfa")
+    ))?;
+    scene.tell(format_args!(
+        "it ends on {} unless it is used before, and every use starts its 90 days again",
+        text(grant, "/expires_on")
+    ))?;
+    scene.check(
+        at(grant, "/mfa") == "yes" && at(grant, "/partner_center_mfa") == true,
+        "MFA is proved by the token and by Partner Center",
+    )
 }
 
 /// The password is gone, and nobody misses it.
@@ -135,7 +171,15 @@ async fn after(scene: &mut Scene<'_>) -> Result<(), Failure> {
     scene.show(SCRIPT, script)?;
     #[cfg(unix)]
     {
-        let run = ["run", "--for", "partner-center", "--", "sh", "-c", "test -n \"$PARTNERSAM_ACCESS_TOKEN\" && echo the script has its token"];
+        let run = [
+            "run",
+            "--for",
+            "partner-center",
+            "--",
+            "sh",
+            "-c",
+            "test -n \"$PARTNERSAM_ACCESS_TOKEN\" && echo the script has its token",
+        ];
         scene.play(&run, &[]).await?.expect(exit::OK)?;
     }
     let password = scene.password_of(ADMINISTRATOR)?;
@@ -154,7 +198,8 @@ async fn tokens(scene: &mut Scene<'_>) -> Result<String, Failure> {
         }
     }
     let token = token(scene, &["token", PARTNER, "--for", "graph", "--customer", CUSTOMER, "--json"], &[]).await?;
-    scene.check(at(&token, "/tenant") != at(&token, "/partner"), "the customer's token is for the customer's tenant")?;
+    scene
+        .check(at(&token, "/tenant") != at(&token, "/partner"), "the customer's token is for the customer's tenant")?;
     Ok(for_partner_center)
 }
 
@@ -175,7 +220,12 @@ async fn token(scene: &Scene<'_>, arguments: &[&str], environment: &[(&str, &Pat
 async fn call(scene: &mut Scene<'_>, person: &Person, token: &str) -> Result<(), Failure> {
     scene.begin("A Partner Center call with that token")?;
     let answer = person.customers(token).await?;
-    let names: Vec<_> = at(&answer.body, "/items").as_array().into_iter().flatten().map(|customer| text(customer, "/companyProfile/companyName")).collect();
+    let names: Vec<_> = at(&answer.body, "/items")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|customer| text(customer, "/companyProfile/companyName"))
+        .collect();
     scene.tell(format_args!("GET /v1/customers: {}, isMfaCompliant {}", answer.status, answer.mfa))?;
     scene.tell(format_args!("customers: {}", names.join(", ")))?;
     scene.check(answer.status == 200 && answer.mfa == "true" && !names.is_empty(), "Partner Center lists the customers")
@@ -189,11 +239,21 @@ async fn without_mfa(scene: &mut Scene<'_>, person: &Person) -> Result<(), Failu
     scene.begin("Insisting, in a second store, shows what it would be worth")?;
     let store = format!("sqlite:{}", scene.home().join("second.db").display());
     let elsewhere = [("PARTNERSAM_STORE", Path::new(&store))];
-    sign_in(scene, person, WITHOUT_MFA, &["--for", "partner-center", "--allow-without-mfa"], &elsewhere).await?.expect(exit::OK)?;
+    sign_in(scene, person, WITHOUT_MFA, &["--for", "partner-center", "--allow-without-mfa"], &elsewhere)
+        .await?
+        .expect(exit::OK)?;
     let token = token(scene, &["token", PARTNER, "--for", "partner-center", "--json"], &elsewhere).await?;
     let answer = person.customers(text(&token, "/access_token")).await?;
-    scene.tell(format_args!("GET /v1/customers: {}, code {}: {}", answer.status, text(&answer.body, "/code"), text(&answer.body, "/description")))?;
-    scene.check(at(&token, "/mfa") == "no" && answer.status == 401 && at(&answer.body, "/code") == "900421", "Partner Center refuses the call with 900421")
+    scene.tell(format_args!(
+        "GET /v1/customers: {}, code {}: {}",
+        answer.status,
+        text(&answer.body, "/code"),
+        text(&answer.body, "/description")
+    ))?;
+    scene.check(
+        at(&token, "/mfa") == "no" && answer.status == 401 && at(&answer.body, "/code") == "900421",
+        "Partner Center refuses the call with 900421",
+    )
 }
 
 async fn rotation(scene: &mut Scene<'_>, person: &Person) -> Result<(), Failure> {
@@ -204,14 +264,19 @@ async fn rotation(scene: &mut Scene<'_>, person: &Person) -> Result<(), Failure>
     let (one, two) = tokio::join!(scene.play(&fresh, &[]), scene.play(&fresh, &[]));
     let (one, two) = (one?.expect(exit::OK)?.json()?, two?.expect(exit::OK)?.json()?);
     let rotated = self::generation(scene).await? - generation;
-    scene.check(at(&one, "/access_token") != at(&two, "/access_token") && rotated == 2, "each process has a token of its own, and each rotation is kept")?;
+    scene.check(
+        at(&one, "/access_token") != at(&two, "/access_token") && rotated == 2,
+        "each process has a token of its own, and each rotation is kept",
+    )?;
     scene.play(&["renew", PARTNER], &[]).await?.expect(exit::OK)?;
     scene.tell(format_args!("both have a token, {rotated} rotations were kept, and the last refresh token redeems"))
 }
 
 async fn generation(scene: &Scene<'_>) -> Result<i64, Failure> {
     let status = scene.ask(&["status", PARTNER, "--json"]).await?.expect(exit::OK)?.json()?;
-    at(&status, "/grants/0/generation").as_i64().ok_or_else(|| Failure::internal("the status has no generation", "none"))
+    at(&status, "/grants/0/generation")
+        .as_i64()
+        .ok_or_else(|| Failure::internal("the status has no generation", "none"))
 }
 
 async fn status(scene: &mut Scene<'_>) -> Result<(), Failure> {
@@ -240,7 +305,11 @@ fn files_with(folder: &Path, needle: &str) -> Result<Vec<String>, Failure> {
             let path = entry.map_err(unreadable)?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if fs::read(&path).map_err(unreadable)?.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+            } else if fs::read(&path)
+                .map_err(unreadable)?
+                .windows(needle.len())
+                .any(|window| window == needle.as_bytes())
+            {
                 found.push(path.display().to_string());
             }
         }

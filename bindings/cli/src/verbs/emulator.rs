@@ -40,7 +40,12 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     // Lives as long as the emulator, and goes with it.
     let folder = match arguments.ready_file {
         Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("partnersam-emulator-").tempdir().map_err(|error| Failure::internal("no temporary folder can be made", error))?),
+        None => Some(
+            tempfile::Builder::new()
+                .prefix("partnersam-emulator-")
+                .tempdir()
+                .map_err(|error| Failure::internal("no temporary folder can be made", error))?,
+        ),
     };
     let ready_file = match (arguments.ready_file, &folder) {
         (Some(path), _) => path,
@@ -49,10 +54,14 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     };
     // The variable must name it from anywhere.
     let ready_file = std::path::absolute(&ready_file).unwrap_or(ready_file);
-    let options = Options { ready_file: Some(ready_file.clone()), port_base: arguments.port_base, ..Options::default() };
+    let options =
+        Options { ready_file: Some(ready_file.clone()), port_base: arguments.port_base, ..Options::default() };
     let emulator = Emulator::start(options).await.map_err(|error| cannot_start(&error))?;
     terminal.print(format_args!("export PARTNERSAM_EMULATOR={}", for_shell(&ready_file.to_string_lossy())))?;
-    terminal.note(format_args!("the emulator plays Entra at {}; its users and their passwords are in the ready file; Ctrl-C ends it", emulator.ready().authority));
+    terminal.note(format_args!(
+        "the emulator plays Entra at {}; its users and their passwords are in the ready file; Ctrl-C ends it",
+        emulator.ready().authority
+    ));
     tokio::select! {
         _ = signalled => {}
         () = emulator.wait() => {}

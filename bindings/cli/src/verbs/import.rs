@@ -54,25 +54,44 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     let terminal = session.terminal;
     if arguments.token_in_argument.is_some() {
-        return Err(Failure::usage("a refresh token must not stand on the command line", "give it by --file, or on standard input"));
+        return Err(Failure::usage(
+            "a refresh token must not stand on the command line",
+            "give it by --file, or on standard input",
+        ));
     }
     let app = session.app().await?;
     let text = match arguments.file.as_deref().filter(|path| path.as_os_str() != "-") {
         Some(path) => Zeroizing::new(fs::read_to_string(path).map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, "import", "the file with the refresh token cannot be read").with_context("file", path.display()).with_cause(error.kind())
+            Error::new(ErrorKind::InvalidArgument, "import", "the file with the refresh token cannot be read")
+                .with_context("file", path.display())
+                .with_cause(error.kind())
         })?),
         None if terminal.can_ask() => terminal.ask_hidden("refresh token (not shown)").await?,
-        None if terminal.in_is_terminal() => return Err(Failure::usage("there is no refresh token", "give it by --file, or on standard input")),
+        None if terminal.in_is_terminal() => {
+            return Err(Failure::usage("there is no refresh token", "give it by --file, or on standard input"));
+        }
         None => terminal.read_to_end().await?,
     };
     let token = text.trim();
     if token.is_empty() {
-        return Err(Failure::usage("there is no refresh token: the input is empty", "give it by --file, or on standard input"));
+        return Err(Failure::usage(
+            "there is no refresh token: the input is empty",
+            "give it by --file, or on standard input",
+        ));
     }
     if token.contains(|c: char| !c.is_ascii_graphic()) {
-        return Err(Failure::usage("the input is more than a refresh token", "give the token alone, one word without spaces or quotes around it"));
+        return Err(Failure::usage(
+            "the input is more than a refresh token",
+            "give the token alone, one word without spaces or quotes around it",
+        ));
     }
     let options = ConsentOptions { allow_without_mfa: arguments.allow_without_mfa };
-    let imported = app.import_grant(&arguments.partner, RefreshToken::new(token), &arguments.audiences, options).await?;
-    completed::tell(&imported, !arguments.audiences.is_empty(), if arguments.json { To::Json } else { To::StandardOutput }, terminal)
+    let imported =
+        app.import_grant(&arguments.partner, RefreshToken::new(token), &arguments.audiences, options).await?;
+    completed::tell(
+        &imported,
+        !arguments.audiences.is_empty(),
+        if arguments.json { To::Json } else { To::StandardOutput },
+        terminal,
+    )
 }

@@ -78,10 +78,14 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     let terminal = session.terminal;
     if arguments.client_secret.is_some() {
-        return Err(Failure::usage("a secret must not stand on the command line", "leave it out and type it when asked, or name its file with --client-secret-file"));
+        return Err(Failure::usage(
+            "a secret must not stand on the command line",
+            "leave it out and type it when asked, or name its file with --client-secret-file",
+        ));
     }
     let path = session.named_config().or_else(default_config_path).ok_or_else(|| {
-        Error::new(ErrorKind::ConfigMissing, "init", "this account has no home folder").with_hint("name the file to write with --config")
+        Error::new(ErrorKind::ConfigMissing, "init", "this account has no home folder")
+            .with_hint("name the file to write with --config")
     })?;
     let path = absolute(&path)?;
     if path.exists() && !arguments.force {
@@ -126,7 +130,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     terminal.print(format_args!("  grants are kept in {}, its key in {}", report.store, report.key))?;
     match &report.client_secret_file {
         Some(file) => terminal.print(format_args!("  the client secret is in {file}"))?,
-        None => terminal.print("  no credential is named in it: set PARTNERSAM_CLIENT_SECRET, or client_secret_file in that file")?,
+        None => terminal.print(
+            "  no credential is named in it: set PARTNERSAM_CLIENT_SECRET, or client_secret_file in that file",
+        )?,
     }
     terminal.print(format_args!("next: {}", report.next))?;
     Ok(End::OK)
@@ -148,15 +154,24 @@ impl Settings {
     async fn gather(arguments: &Arguments, config: &Path, terminal: &Terminal) -> Result<Self, Failure> {
         let client_id = match &arguments.client_id {
             Some(id) => id.clone(),
-            None if terminal.can_ask() => terminal.ask("client id of the app registration").await?.parse().map_err(Failure::Error)?,
-            None => return Err(Failure::usage("the client id is missing", "add --client-id; it stands on the app registration's overview page")),
+            None if terminal.can_ask() => {
+                terminal.ask("client id of the app registration").await?.parse().map_err(Failure::Error)?
+            }
+            None => {
+                return Err(Failure::usage(
+                    "the client id is missing",
+                    "add --client-id; it stands on the app registration's overview page",
+                ));
+            }
         };
         let tenant = match &arguments.tenant {
             Some(tenant) => Some(tenant.clone()),
-            None if terminal.can_ask() => match terminal.ask("tenant of the app registration (id or domain, may be left out)").await?.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(Failure::Error)?),
-            },
+            None if terminal.can_ask() => {
+                match terminal.ask("tenant of the app registration (id or domain, may be left out)").await?.as_str() {
+                    "" => None,
+                    text => Some(text.parse().map_err(Failure::Error)?),
+                }
+            }
             None => None,
         };
         let mut settings = Self {
@@ -177,15 +192,22 @@ impl Settings {
                 settings.secret_file = Some(file);
                 None
             }
-            None if terminal.can_ask() => Some(terminal.ask_hidden("client secret (not shown, may be left out)").await?),
+            None if terminal.can_ask() => {
+                Some(terminal.ask_hidden("client secret (not shown, may be left out)").await?)
+            }
             None => None,
         };
-        if let Some(typed) = typed.map(|typed| Zeroizing::new(typed.trim().to_owned())).filter(|typed| !typed.is_empty()) {
+        if let Some(typed) =
+            typed.map(|typed| Zeroizing::new(typed.trim().to_owned())).filter(|typed| !typed.is_empty())
+        {
             check_secret(&typed)?;
             settings.secret_file = Some(config.with_file_name(SECRET_NAME));
             settings.typed_secret = Some(typed);
         } else if arguments.client_secret_file.as_deref().is_some_and(|file| file.as_os_str() == "-") {
-            return Err(Failure::usage("there is no client secret: standard input is empty", "give the secret on standard input, or name its file"));
+            return Err(Failure::usage(
+                "there is no client secret: standard input is empty",
+                "give the secret on standard input, or name its file",
+            ));
         }
         Ok(settings)
     }
@@ -208,24 +230,33 @@ impl Settings {
     }
 
     fn to_json(&self) -> String {
-        let values: serde_json::Map<_, _> = self.values().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let values: serde_json::Map<_, _> =
+            self.values().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
         serde_json::Value::Object(values).to_string()
     }
 
     fn to_toml(&self) -> String {
-        let lines: String = self.values().into_iter().map(|(key, value)| format!("{key} = {}\n", toml::Value::String(value))).collect();
+        let lines: String =
+            self.values().into_iter().map(|(key, value)| format!("{key} = {}\n", toml::Value::String(value))).collect();
         format!("# Configuration of partnersam. No password and no secret belongs in here.\n{lines}")
     }
 }
 
 /// Refuses what people take for a client secret: its id, and a password of their own.
 fn check_secret(text: &str) -> Result<(), Error> {
-    let refuse = |message: &str, hint: &str| Err(Error::new(ErrorKind::InvalidArgument, "init", message).with_hint(hint));
+    let refuse =
+        |message: &str, hint: &str| Err(Error::new(ErrorKind::InvalidArgument, "init", message).with_hint(hint));
     if uuid::Uuid::try_parse(text).is_ok() {
-        return refuse("this is the secret's id, not its value", "copy the column Value; it is shown once, when the secret is made");
+        return refuse(
+            "this is the secret's id, not its value",
+            "copy the column Value; it is shown once, when the secret is made",
+        );
     }
     if text.chars().count() < SHORTEST_SECRET {
-        return refuse("this is too short for a client secret: it may be a password", "partnersam needs no password; make a client secret in the app registration and copy its value");
+        return refuse(
+            "this is too short for a client secret: it may be a password",
+            "partnersam needs no password; make a client secret in the app registration and copy its value",
+        );
     }
     if text.contains(char::is_whitespace) {
         return refuse("a client secret is one word", "give the secret alone, without quotes or a name before it");
@@ -235,24 +266,31 @@ fn check_secret(text: &str) -> Result<(), Error> {
 
 /// The text of a file that nobody else may read.
 fn private_text(path: &Path) -> Result<Zeroizing<String>, Error> {
-    let unusable = |message: &str| Error::new(ErrorKind::ConfigInvalid, "init", message).with_context("file", path.display());
-    let facts = fs::metadata(path).map_err(|error| unusable("the file with the client secret cannot be read").with_cause(error.kind()))?;
+    let unusable =
+        |message: &str| Error::new(ErrorKind::ConfigInvalid, "init", message).with_context("file", path.display());
+    let facts = fs::metadata(path)
+        .map_err(|error| unusable("the file with the client secret cannot be read").with_cause(error.kind()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         if facts.permissions().mode() & 0o077 != 0 {
-            return Err(unusable("the file with the client secret can be read by others").with_hint("run `chmod 600` on it"));
+            return Err(
+                unusable("the file with the client secret can be read by others").with_hint("run `chmod 600` on it")
+            );
         }
     }
     if !facts.is_file() {
         return Err(unusable("the client secret is not in a file"));
     }
-    fs::read_to_string(path).map(Zeroizing::new).map_err(|error| unusable("the file with the client secret cannot be read").with_cause(error.kind()))
+    fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| unusable("the file with the client secret cannot be read").with_cause(error.kind()))
 }
 
 /// Writes a private file in a private folder, over an old one only by force.
 fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Error> {
-    let written = if force && path.exists() { replace_private_file(path, bytes) } else { create_private_file(path, bytes) };
+    let written =
+        if force && path.exists() { replace_private_file(path, bytes) } else { create_private_file(path, bytes) };
     written.map_err(|error| error.in_operation("init"))
 }
 

@@ -68,7 +68,12 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     Ok(End::Code(exit::of_all(renewed.iter().filter_map(|renewed| renewed.result.as_ref().err()))))
 }
 
-fn tell(renewed: &[Renewed], named: Option<&TenantRef>, json: bool, terminal: &Terminal) -> Result<(), crate::failure::Failure> {
+fn tell(
+    renewed: &[Renewed],
+    named: Option<&TenantRef>,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<(), crate::failure::Failure> {
     let failed = renewed.iter().filter(|renewed| renewed.result.is_err()).count();
     if json {
         let partners = renewed.iter().map(|renewed| RenewedReport {
@@ -76,11 +81,22 @@ fn tell(renewed: &[Renewed], named: Option<&TenantRef>, json: bool, terminal: &T
             expires_on: renewed.result.as_ref().ok().map(ToString::to_string),
             error: renewed.result.as_ref().err().map(partnersam::Error::to_document),
         });
-        let report = RenewReport { schema_version: SCHEMA_VERSION, renewed: renewed.len() - failed, failed, partners: partners.collect() };
+        let report = RenewReport {
+            schema_version: SCHEMA_VERSION,
+            renewed: renewed.len() - failed,
+            failed,
+            partners: partners.collect(),
+        };
         return output::print(terminal, &report);
     }
-    for (partner, error) in renewed.iter().filter_map(|renewed| renewed.result.as_ref().err().map(|error| (renewed.partner, error))) {
-        terminal.say(format_args!("{} {partner}: {}", terminal.style_err(Style::Bad, "✘"), for_terminal(error.message())));
+    for (partner, error) in
+        renewed.iter().filter_map(|renewed| renewed.result.as_ref().err().map(|error| (renewed.partner, error)))
+    {
+        terminal.say(format_args!(
+            "{} {partner}: {}",
+            terminal.style_err(Style::Bad, "✘"),
+            for_terminal(error.message())
+        ));
         terminal.say(format_args!("  who must act: {}", error.kind().actor().in_words()));
         terminal.say(format_args!("  hint: {}", for_terminal(error.hint())));
     }
@@ -88,7 +104,11 @@ fn tell(renewed: &[Renewed], named: Option<&TenantRef>, json: bool, terminal: &T
         [] => terminal.print("no grant is due"),
         [Renewed { partner, result: Ok(expires_on) }] => {
             let name = named.map_or_else(|| partner.to_string(), ToString::to_string);
-            terminal.print(format_args!("{} {name} expires {}", terminal.style_out(Style::Good, "✔"), from_now(*expires_on, now())))
+            terminal.print(format_args!(
+                "{} {name} expires {}",
+                terminal.style_out(Style::Good, "✔"),
+                from_now(*expires_on, now())
+            ))
         }
         _ => terminal.print(format_args!("renewed {}, failed {failed}", renewed.len() - failed)),
     }

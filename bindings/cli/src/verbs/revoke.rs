@@ -49,7 +49,10 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     let partner = app.tenant(&arguments.partner).await?;
     let removed = app.revoke(&partner.into()).await?;
     if arguments.json {
-        output::print(terminal, &RevokeReport { schema_version: SCHEMA_VERSION, partner: partner.to_string(), removed, store: &store })?;
+        output::print(
+            terminal,
+            &RevokeReport { schema_version: SCHEMA_VERSION, partner: partner.to_string(), removed, store: &store },
+        )?;
     } else if removed {
         terminal.print(format_args!("removed the grant of {} from {store}", arguments.partner))?;
     } else {

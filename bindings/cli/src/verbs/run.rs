@@ -57,8 +57,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     let app = session.app().await?;
     let mut tokens = Vec::with_capacity(arguments.audiences.len());
     for audience in arguments.audiences {
-        let request =
-            TokenRequest { partner: arguments.partner.clone(), customer: arguments.customer.clone(), ..TokenRequest::new(audience.clone()) };
+        let request = TokenRequest {
+            partner: arguments.partner.clone(),
+            customer: arguments.customer.clone(),
+            ..TokenRequest::new(audience.clone())
+        };
         let token = app.token(&request).await?;
         tell_warnings(&token, session.terminal);
         tokens.push((audience, token));
@@ -105,9 +108,14 @@ pub(crate) fn become_command(mut command: Command, terminal: &Terminal) -> Resul
 }
 
 fn cannot_run(command: &Command, error: &io::Error, terminal: &Terminal) -> Result<i32, Failure> {
-    let (code, kind) = if error.kind() == io::ErrorKind::NotFound { (NOT_FOUND, "is not found") } else { (CANNOT_RUN, "cannot be run") };
+    let (code, kind) = if error.kind() == io::ErrorKind::NotFound {
+        (NOT_FOUND, "is not found")
+    } else {
+        (CANNOT_RUN, "cannot be run")
+    };
     let program = command.get_program().to_string_lossy();
-    let error = Error::new(ErrorKind::InvalidArgument, "run", format!("the command {kind}: {program}")).with_cause(error.kind());
+    let error = Error::new(ErrorKind::InvalidArgument, "run", format!("the command {kind}: {program}"))
+        .with_cause(error.kind());
     terminal.say(format_args!("{}: {}", terminal.style_err(Style::Bad, "error"), for_terminal(error.message())));
     Err(Failure::Told(code))
 }

@@ -56,7 +56,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             terminal.print(line)?;
         }
     }
-    let needs_sign_in = grants.iter().any(|grant| matches!(grant.condition(now), Condition::Expired | Condition::Ended));
+    let needs_sign_in =
+        grants.iter().any(|grant| matches!(grant.condition(now), Condition::Expired | Condition::Ended));
     Ok(End::Code(if needs_sign_in { exit::SIGN_IN } else { exit::OK }))
 }
 
@@ -65,7 +66,12 @@ fn table(grants: &[GrantStatus], now: UnixTime, terminal: &Terminal) -> Vec<Stri
     const HEADINGS: [&str; 6] = ["PARTNER", "ACCOUNT", "MFA", "CONDITION", "EXPIRES", "AUDIENCES"];
     let rows: Vec<[String; 6]> = grants.iter().map(|grant| cells(grant, now)).collect();
     let widths: [usize; 6] = std::array::from_fn(|column| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).chain(HEADINGS.get(column).map(|heading| heading.len())).max().unwrap_or_default()
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .chain(HEADINGS.get(column).map(|heading| heading.len()))
+            .max()
+            .unwrap_or_default()
     });
     let line = |cells: &[String; 6]| {
         let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
@@ -90,6 +96,13 @@ fn cells(grant: &GrantStatus, now: UnixTime) -> [String; 6] {
         partnersam::store::GrantState::Dead { reason, .. } => format!("{} ({reason})", grant.condition(now).as_str()),
         partnersam::store::GrantState::Active => grant.condition(now).as_str().to_owned(),
     };
-    [grant.name(), facts.user_name.clone(), facts.mfa.verdict.as_str().to_owned(), condition, from_now(facts.expires_on, now), facts.audiences.join(" ")]
-        .map(|cell| for_terminal(&cell))
+    [
+        grant.name(),
+        facts.user_name.clone(),
+        facts.mfa.verdict.as_str().to_owned(),
+        condition,
+        from_now(facts.expires_on, now),
+        facts.audiences.join(" "),
+    ]
+    .map(|cell| for_terminal(&cell))
 }

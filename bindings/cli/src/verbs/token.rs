@@ -83,7 +83,10 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     if let Some(claims) = &arguments.claims
         && !serde_json::from_str::<serde_json::Value>(claims).is_ok_and(|claims| claims.is_object())
     {
-        return Err(Failure::usage("--claims takes a JSON object", "pass the claims of the challenge, decoded from base64"));
+        return Err(Failure::usage(
+            "--claims takes a JSON object",
+            "pass the claims of the challenge, decoded from base64",
+        ));
     }
     let request = TokenRequest {
         partner: arguments.partner,
@@ -129,14 +132,22 @@ pub(crate) fn tell_warnings(token: &Token, terminal: &Terminal) {
 }
 
 fn print_masked(token: &Token, shown: &str, terminal: &Terminal) -> Result<(), Failure> {
-    let place = if token.tenant == token.partner { token.partner.to_string() } else { format!("{} with the grant of {}", token.tenant, token.partner) };
-    terminal.print(format_args!("{} for {} in {place}", shown, terminal.style_out(Style::Heading, token.audience.name())))?;
+    let place = if token.tenant == token.partner {
+        token.partner.to_string()
+    } else {
+        format!("{} with the grant of {}", token.tenant, token.partner)
+    };
+    terminal.print(format_args!(
+        "{} for {} in {place}",
+        shown,
+        terminal.style_out(Style::Heading, token.audience.name())
+    ))?;
     terminal.print(format_args!("expires {} · MFA {}", from_now(token.expires_on, now()), token.mfa.as_str()))
 }
 
 /// The beginning, which is the same for all tokens of a kind, and dots.
 fn mask(secret: &str) -> String {
-    const BEGINNING: usize = 4;
+    const BEGINNING: usize = 3;
     let beginning: String = secret.chars().take(BEGINNING).collect();
     format!("{beginning}…")
 }
@@ -148,8 +159,12 @@ pub(crate) fn in_variable(audience: &Audience) -> String {
 
 /// Two audiences whose variables would have one name.
 pub(crate) fn same_variable(audience: &Audience) -> Error {
-    Error::new(ErrorKind::InvalidArgument, "command line", format!("two audiences share the name of a variable: {}", in_variable(audience)))
-        .with_hint("ask for them in two commands")
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "command line",
+        format!("two audiences share the name of a variable: {}", in_variable(audience)),
+    )
+    .with_hint("ask for them in two commands")
 }
 
 #[cfg(test)]
@@ -159,13 +174,16 @@ mod tests {
 
     #[test]
     fn a_mask_shows_what_every_token_begins_with() {
-        assert_eq!(mask("eyJ0not-a-real-token"), "eyJ0…");
+        assert_eq!(mask("eyJ0not-a-real-token"), "eyJ…");
         assert_eq!(mask("x"), "x…");
     }
 
     #[test]
     fn a_variable_s_name_is_one_that_every_shell_takes() {
         assert_eq!(in_variable(&"partner-center".parse().unwrap()), "PARTNER_CENTER");
-        assert_eq!(in_variable(&"https://contoso.crm.dynamics.com".parse().unwrap()), "HTTPS___CONTOSO_CRM_DYNAMICS_COM");
+        assert_eq!(
+            in_variable(&"https://contoso.crm.dynamics.com".parse().unwrap()),
+            "HTTPS___CONTOSO_CRM_DYNAMICS_COM"
+        );
     }
 }

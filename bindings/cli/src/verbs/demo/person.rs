@@ -24,7 +24,8 @@ pub(super) struct Answer {
 
 impl Person {
     pub(super) fn new(ready: &Ready) -> Result<Self, Failure> {
-        let unusable = |error: &dyn std::fmt::Display| Failure::internal("the demo's browser could not be set up", error);
+        let unusable =
+            |error: &dyn std::fmt::Display| Failure::internal("the demo's browser could not be set up", error);
         let pem = fs_err::read(&ready.ca_file).map_err(|error| unusable(&error))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&error))?;
         let http = reqwest::Client::builder()
@@ -49,18 +50,29 @@ impl Person {
         for (name, value) in at(&signed_in, "/form/fields").as_object().into_iter().flatten() {
             reply.append_pair(name, value.as_str().unwrap_or_default());
         }
-        let request = self.http.post(action).header("content-type", "application/x-www-form-urlencoded").body(reply.finish());
+        let request =
+            self.http.post(action).header("content-type", "application/x-www-form-urlencoded").body(reply.finish());
         let page = request.send().await.map_err(failed)?.text().await.map_err(failed)?;
-        let heading = page.split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>")).map(|(heading, _)| heading);
+        let heading =
+            page.split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>")).map(|(heading, _)| heading);
         heading.map(str::to_owned).ok_or_else(|| Failure::internal("the last page has no heading", "none"))
     }
 
     /// Lists the partner's customers.
     pub(super) async fn customers(&self, token: &str) -> Result<Answer, Failure> {
-        let request = self.http.get(format!("{}/v1/customers", self.partner_center)).bearer_auth(token).header("ValidateMfa", "true");
+        let request = self
+            .http
+            .get(format!("{}/v1/customers", self.partner_center))
+            .bearer_auth(token)
+            .header("ValidateMfa", "true");
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status().as_u16();
-        let mfa = answer.headers().get("isMfaCompliant").and_then(|value| value.to_str().ok()).unwrap_or("not said").to_owned();
+        let mfa = answer
+            .headers()
+            .get("isMfaCompliant")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("not said")
+            .to_owned();
         // Replies of the real service may begin with a byte order mark, too.
         let text = answer.text().await.map_err(failed)?;
         let body = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_default();
@@ -73,9 +85,11 @@ impl Person {
     }
 
     async fn control(&self, path: &str, body: String) -> Result<Value, Failure> {
-        let request = self.http.post(format!("{}{path}", self.control)).header("content-type", "application/json").body(body);
+        let request =
+            self.http.post(format!("{}{path}", self.control)).header("content-type", "application/json").body(body);
         let text = request.send().await.map_err(failed)?.text().await.map_err(failed)?;
-        serde_json::from_str(&text).map_err(|error| Failure::internal("the emulator's control port gave no JSON", error))
+        serde_json::from_str(&text)
+            .map_err(|error| Failure::internal("the emulator's control port gave no JSON", error))
     }
 }
 

@@ -43,13 +43,26 @@ pub(super) struct Answer {
 
 impl<'a> Scene<'a> {
     pub(super) async fn open(session: &'a Session<'_>) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("partnersam-demo-").tempdir().map_err(|error| Failure::internal("no temporary folder can be made", error))?;
+        let folder = tempfile::Builder::new()
+            .prefix("partnersam-demo-")
+            .tempdir()
+            .map_err(|error| Failure::internal("no temporary folder can be made", error))?;
         let home = folder.path().join("home");
         fs_err::create_dir(&home).map_err(|error| Failure::internal("no temporary folder can be made", error))?;
         let options = Options { ready_file: Some(folder.path().join("emulator.json")), ..Options::default() };
-        let emulator = Emulator::start(options).await.map_err(|error| Failure::internal("the emulator cannot start", error))?;
-        session.terminal.print("The whole story, from a password in a script to tokens without one. Everything in it is made up.")?;
-        Ok(Self { terminal: session.terminal, itself: session.itself(), emulator, folder, home, step: AtomicU32::new(0) })
+        let emulator =
+            Emulator::start(options).await.map_err(|error| Failure::internal("the emulator cannot start", error))?;
+        session.terminal.print(
+            "The whole story, from a password in a script to tokens without one. Everything in it is made up.",
+        )?;
+        Ok(Self {
+            terminal: session.terminal,
+            itself: session.itself(),
+            emulator,
+            folder,
+            home,
+            step: AtomicU32::new(0),
+        })
     }
 
     /// Ends the emulator and removes the folder.
@@ -114,7 +127,12 @@ impl<'a> Scene<'a> {
     }
 
     /// The same with something on standard input.
-    pub(super) async fn play_with(&self, arguments: &[&str], environment: &[(&str, &Path)], stdin: &str) -> Result<Answer, Failure> {
+    pub(super) async fn play_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+        stdin: &str,
+    ) -> Result<Answer, Failure> {
         self.show_command(arguments)?;
         let answer = self.finish(self.spawn(arguments, environment, stdin).await?).await?;
         // JSON is for the caller, who tells what matters of it; a token is never shown.
@@ -130,7 +148,11 @@ impl<'a> Scene<'a> {
     }
 
     /// Starts a command, and returns when it has printed its first line, with that line.
-    pub(super) async fn start(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Result<(String, Running), Failure> {
+    pub(super) async fn start(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<(String, Running), Failure> {
         self.show_command(arguments)?;
         let mut running = self.spawn(arguments, environment, "").await?;
         let mut line = String::new();
@@ -156,7 +178,10 @@ impl<'a> Scene<'a> {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             // The owner's own configuration has no part in this.
-            if ["PARTNERSAM_", "AZURE_", "XDG_", "SSL_CERT_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            if ["PARTNERSAM_", "AZURE_", "XDG_", "SSL_CERT_"]
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
                 command.env_remove(name);
             }
         }
@@ -176,12 +201,14 @@ impl<'a> Scene<'a> {
         if !environment.iter().any(|(name, _)| *name == "PARTNERSAM_STORE") {
             command.env("PARTNERSAM_STORE", format!("sqlite:{}", self.home.join("grants.db").display()));
         }
-        let mut child = command.spawn().map_err(|error| Failure::internal("our own command cannot be started", error))?;
+        let mut child =
+            command.spawn().map_err(|error| Failure::internal("our own command cannot be started", error))?;
         if let Some(mut pipe) = child.stdin.take() {
             // A command that does not want it is no failure here.
             let _ = pipe.write_all(stdin.as_bytes()).await;
         }
-        let stdout = child.stdout.take().ok_or_else(|| Failure::internal("our own command has no output", "no pipe"))?;
+        let stdout =
+            child.stdout.take().ok_or_else(|| Failure::internal("our own command has no output", "no pipe"))?;
         Ok(Running { child, stdout: BufReader::new(stdout) })
     }
 
@@ -201,7 +228,10 @@ impl<'a> Scene<'a> {
     }
 
     fn show_command(&self, arguments: &[&str]) -> Result<(), Failure> {
-        let words: Vec<_> = arguments.iter().map(|word| if word.contains([' ', '$']) { format!("'{word}'") } else { (*word).to_owned() }).collect();
+        let words: Vec<_> = arguments
+            .iter()
+            .map(|word| if word.contains([' ', '$']) { format!("'{word}'") } else { (*word).to_owned() })
+            .collect();
         self.tell(format_args!("$ partnersam {}", words.join(" ")))
     }
 
@@ -227,7 +257,10 @@ impl Answer {
 }
 
 fn deviation(message: String) -> Failure {
-    Failure::Error(Error::new(ErrorKind::Internal, "demo", message).with_hint("please report it with everything that the demo printed"))
+    Failure::Error(
+        Error::new(ErrorKind::Internal, "demo", message)
+            .with_hint("please report it with everything that the demo printed"),
+    )
 }
 
 fn unreadable(error: std::io::Error) -> Failure {
