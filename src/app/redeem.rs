@@ -54,7 +54,9 @@ impl Inner {
         bypass: bool,
         claims: Option<&str>,
     ) -> Result<Token> {
-        let _lease = self.store.lease(&self.lease_name(key), LEASE_PATIENCE).await?;
+        let lease = self.store.lease(&self.lease_name(key), LEASE_PATIENCE).await?;
+        // Whether nobody else can be using this grant's refresh token just now.
+        let is_alone = lease.is_some() && self.config.authority.one_use_refresh_tokens();
         if !bypass
             && let Some(token) = self.kept_token(key, token_key).await?.filter(|token| token.is_fresh(self.clock.now()))
         {
@@ -68,14 +70,15 @@ impl Inner {
                 Ok(reply) => return self.settle(key, token_key, grant, reply).await,
                 Err(verdict) => verdict,
             };
-            if verdict.grant == GrantFate::Bury {
-                match self.stored_since(&grant, &verdict.error).await? {
+            if verdict.grant == GrantFate::Bury || refuses_the_token(&verdict.error) {
+                match self.stored_since(&grant, &verdict.error, is_alone).await? {
                     Some(newer) if rereads > 0 => {
                         rereads -= 1;
                         grant = newer;
                         continue;
                     }
-                    _ => self.bury(&grant, &verdict.error).await?,
+                    _ if verdict.grant == GrantFate::Bury => self.bury(&grant, &verdict.error).await?,
+                    _ => {}
                 }
             }
             match verdict.scope {
@@ -91,9 +94,9 @@ impl Inner {
 
     /// The grant as another process has stored it since `refused` was read: then it was an old token that the server refused, for good as it said.
     /// Where the refusal may mean that the token was used before, the new one may still be on its way into the store, and is waited for.
-    async fn stored_since(&self, refused: &Grant, error: &Error) -> Result<Option<Grant>> {
+    async fn stored_since(&self, refused: &Grant, error: &Error, is_alone: bool) -> Result<Option<Grant>> {
         let may_be_reuse = error.entra().is_none_or(|details| details.codes.iter().all(|code| *code == REUSED));
-        let until = Instant::now() + if may_be_reuse { SETTLING } else { Duration::ZERO };
+        let until = Instant::now() + if may_be_reuse && !is_alone { SETTLING } else { Duration::ZERO };
         loop {
             match self.store.grant(&refused.key).await? {
                 Some(newer) if newer.generation != refused.generation => {
@@ -315,4 +318,9 @@ impl Inner {
             format!("{grant} {} {}", key.tenant, key.audience)
         }
     }
+}
+
+/// Whether the service finds fault with the refresh token itself, as far as it says (RFC 6749 section 5.2).
+fn refuses_the_token(error: &Error) -> bool {
+    error.entra().is_some_and(|details| details.error == "invalid_grant" && details.suberror.is_none())
 }
