@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from docs.documents import document
+from harness.places import ROOT
 
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 ROW = re.compile(rf"^ *(\d{{4}}) (\w+) (\w+) (\w+) (\w+) {TEXT}\s+{TEXT} {TEXT};$", re.MULTILINE)
@@ -98,6 +99,7 @@ class ExitCodes:
 
 def aadsts() -> dict[int, str]:
     """AADSTS number to the id of the kind it is shown as."""
-    rows = re.findall(rf"^ *([\d_]+) (\w+)\n\s+{TEXT}\n\s+{TEXT};$", document("src/protocol/aadsts.rs"), re.MULTILINE)
+    source = next(path for path in ("src/remedy/rows.rs", "src/protocol/aadsts.rs") if (ROOT / path).exists())
+    rows = re.findall(rf'^ *"?([\d_]+)"? ([A-Z]\w+)(?: \w+)?\n\s+{TEXT}$', document(source), re.MULTILINE)
     assert len(rows) > 80, "the table of AADSTS numbers was not understood"
-    return {int(number.replace("_", "")): kind for number, kind, _, _ in rows}
+    return {int(number.replace("_", "")): kind for number, kind, _ in rows}
