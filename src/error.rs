@@ -23,7 +23,11 @@ struct Inner {
     kind: ErrorKind,
     operation: &'static str,
     message: String,
-    hint: Option<String>,
+    actor: Option<Actor>,
+    /// What to do, with placeholders; the kind's own where none.
+    advice: Option<String>,
+    /// The advice with the names of the context, and who it is for.
+    hint: String,
     retry_after: Option<Duration>,
     http_status: Option<u16>,
     service_code: Option<String>,
@@ -155,6 +159,16 @@ impl Actor {
             Self::HostAdministrator => "the administrator of this machine",
             Self::Wait => "nobody: wait and try again",
             Self::Maintainers => "the authors of partnersam: please report it",
+        }
+    }
+
+    /// The words that a hint begins with.
+    fn in_hint(self) -> &'static str {
+        match self {
+            Self::Caller => "you",
+            Self::Wait => "nobody",
+            Self::Maintainers => "the authors of partnersam",
+            named => named.in_words(),
         }
     }
 }
@@ -354,24 +368,40 @@ impl ErrorKind {
 impl Error {
     /// An error of `kind`, met while doing `operation` (a verb such as `token`); `message` is one lower-case sentence without a final dot.
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner {
+        let mut error = Self(Arc::new(Inner {
             kind,
             operation,
             message: one_line(&message.into()),
-            hint: None,
+            actor: None,
+            advice: None,
+            hint: String::new(),
             retry_after: None,
             http_status: None,
             service_code: None,
             entra: None,
             context: Vec::new(),
             causes: Vec::new(),
-        }))
+        }));
+        error.inner().word_hint();
+        error
     }
 
-    /// Replaces the kind's own hint.
+    /// Replaces the kind's own advice. Who must act is not a part of it, and `PARTNER`, `CUSTOMER` and `AUDIENCE` in it stand for the facts of these names
+    /// in the context.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.inner().hint = Some(one_line(&hint.into()));
+    pub fn with_hint(mut self, advice: impl Into<String>) -> Self {
+        let inner = self.inner();
+        inner.advice = Some(one_line(&advice.into()));
+        inner.word_hint();
+        self
+    }
+
+    /// Replaces who must act, where that is known better than by the kind.
+    #[must_use]
+    pub fn with_actor(mut self, actor: Actor) -> Self {
+        let inner = self.inner();
+        inner.actor = Some(actor);
+        inner.word_hint();
         self
     }
 
@@ -407,11 +437,12 @@ impl Error {
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         let value = one_line(&value.to_string());
-        let context = &mut self.inner().context;
-        match context.iter_mut().find(|(known, _)| *known == key) {
+        let inner = self.inner();
+        match inner.context.iter_mut().find(|(known, _)| *known == key) {
             Some((_, old)) => *old = value,
-            None => context.push((key, value)),
+            None => inner.context.push((key, value)),
         }
+        inner.word_hint();
         self
     }
 
@@ -444,9 +475,19 @@ impl Error {
         &self.0.message
     }
 
-    /// What to do about it.
+    /// Who must act so that the call can succeed.
+    pub fn actor(&self) -> Actor {
+        self.0.actor()
+    }
+
+    /// Who must act and what to do, with the exact command where there is one: `the owner of the partner's service account: run ...`.
     pub fn hint(&self) -> &str {
-        self.0.hint.as_deref().unwrap_or_else(|| self.0.kind.hint())
+        &self.0.hint
+    }
+
+    /// [`Error::hint`] without who must act.
+    pub fn advice(&self) -> &str {
+        self.0.hint.split_once(": ").map_or(&self.0.hint, |(_, advice)| advice)
     }
 
     /// How long to wait before trying again, where the service said so.
@@ -493,7 +534,7 @@ impl Error {
             id: self.0.kind.id(),
             category: self.0.kind.category().as_str(),
             retry: self.0.kind.retry().as_str(),
-            actor: self.0.kind.actor().as_str(),
+            actor: self.actor().as_str(),
             operation: self.0.operation,
             message: &self.0.message,
             hint: self.hint(),
@@ -522,6 +563,45 @@ impl Error {
     fn inner(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }
+}
+
+impl Inner {
+    fn actor(&self) -> Actor {
+        self.actor.unwrap_or_else(|| self.kind.actor())
+    }
+
+    /// Words the hint anew, after something that it is made of has changed.
+    fn word_hint(&mut self) {
+        let advice = self.advice.as_deref().unwrap_or_else(|| self.kind.hint());
+        self.hint = format!("{}: {}", self.actor().in_hint(), named(advice, &self.context));
+    }
+}
+
+/// `advice` with the names that the context has in the places of `PARTNER`, `CUSTOMER` and `AUDIENCE`, so that a command can be copied as it stands.
+fn named(advice: &str, context: &[(&'static str, String)]) -> String {
+    const PLACES: [(&str, &str); 3] = [("PARTNER", "partner"), ("CUSTOMER", "customer"), ("AUDIENCE", "audience")];
+    // What a shell would not take as one plain word stays out.
+    let is_plain = |name: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/' | b':');
+        name.bytes().all(plain) && name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+    };
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named = String::with_capacity(advice.len());
+    let mut rest = advice;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        // Between words one character at a time.
+        let end = if end == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { end };
+        let (word, after) = rest.split_at(end);
+        let name = PLACES
+            .iter()
+            .find(|(place, _)| *place == word)
+            .and_then(|(_, key)| context.iter().find(|(known, value)| known == key && is_plain(value)));
+        named.push_str(name.map_or(word, |(_, value)| value));
+        rest = after;
+    }
+    // A consent asks for Partner Center beside the audience, unless it is the audience.
+    named.replace("partner-center,partner-center", "partner-center")
 }
 
 /// An [`Error`] as the flat document that is the same in every language; see [`Error::to_document`].
@@ -589,8 +669,8 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         writeln!(f, "{} ({}) in {}: {}", inner.kind.id(), inner.kind.number(), inner.operation, inner.message)?;
-        writeln!(f, "  who must act: {}", inner.kind.actor().in_words())?;
-        writeln!(f, "  hint: {}", self.hint())?;
+        writeln!(f, "  who must act: {}", self.actor().in_words())?;
+        writeln!(f, "  hint: {}", self.advice())?;
         if let Some(status) = inner.http_status {
             writeln!(f, "  http status: {status}")?;
         }
@@ -657,6 +737,28 @@ mod tests {
             }
             assert_eq!(kind.anchor(), kebab);
         }
+    }
+
+    #[test]
+    fn a_hint_says_who_acts_and_what_to_run_with_the_names_of_the_call() {
+        let error = Error::new(ErrorKind::ConsentRequired, "token", "x");
+        assert_eq!(error.advice(), "run `partnersam consent PARTNER` and sign in with MFA");
+        let error = error.with_context("partner", "fabrikam.com");
+        assert_eq!(
+            error.hint(),
+            "the owner of the partner's service account: run `partnersam consent fabrikam.com` and sign in with MFA"
+        );
+        let error = error.with_context("partner", "contoso.com").with_actor(Actor::PartnerAdministrator);
+        assert_eq!(error.advice(), "run `partnersam consent contoso.com` and sign in with MFA");
+        assert!(error.hint().starts_with("an administrator of the partner's tenant: run `"));
+        assert_eq!(error.to_document().actor, "partner_administrator");
+        for foreign in ["$(reboot)", "a b", "", "-x", "a`b"] {
+            assert!(error.clone().with_context("partner", foreign).hint().contains("consent PARTNER`"), "{foreign}");
+        }
+        let key = Error::new(ErrorKind::StoreKeyMissing, "open", "x").with_context("partner", "x");
+        assert!(key.hint().contains("PARTNERSAM_KEY_FILE"));
+        let wait = Error::new(ErrorKind::RateLimited, "token", "x");
+        assert_eq!(wait.hint(), "nobody: wait for the given time, then try again");
     }
 
     #[test]

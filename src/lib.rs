@@ -15,6 +15,7 @@ pub mod fork;
 pub mod ids;
 pub mod partner_center;
 pub mod protocol;
+pub mod remedy;
 pub mod secret;
 pub mod store;
 pub mod transport;

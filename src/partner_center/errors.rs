@@ -1,4 +1,4 @@
-//! What Partner Center's refusals mean, and who must act: one table, by the service's own code
+//! What Partner Center's refusals mean, and who must act, by the service's own code
 //! (<https://learn.microsoft.com/partner-center/developer/error-codes>).
 
 use std::time::Duration;
@@ -7,26 +7,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{aadsts, json_body, outside_text};
+use crate::protocol::{json_body, outside_text};
+use crate::remedy::{self, Remedy, Source};
 
 const LARGEST_BODY: usize = 256 << 10;
 
-/// One row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Code {
-    /// The service's code.
-    pub number: u32,
-    /// The kind of error it is shown as.
-    pub kind: ErrorKind,
-    /// What it means, in plain words.
-    pub words: &'static str,
-    /// What to do, and what to run.
-    pub remedy: &'static str,
-}
-
 /// The row of that code; none where the table does not know it.
-pub fn lookup(number: u32) -> Option<&'static Code> {
-    TABLE.iter().find(|code| code.number == number)
+pub fn lookup(code: &str) -> Option<&'static Remedy> {
+    remedy::lookup(Source::PartnerCenter, code)
 }
 
 /// Reads a refusal: HTTP status, the wait that its headers ask for, and its body.
@@ -40,15 +28,9 @@ pub fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error
         500.. => Some(ErrorKind::ServerUnavailable),
         _ => None,
     };
-    let (kind, words, remedy) = match (passing, said.number().and_then(lookup), said.nested()) {
-        (Some(kind), ..) => (kind, kind.sentence(), None),
-        (None, _, Some(entra)) => (entra.kind, entra.words, Some(entra.remedy)),
-        (None, Some(code), None) => (code.kind, code.words, Some(code.remedy)),
-        (None, None, None) => {
-            let kind = by_status(status);
-            (kind, kind.sentence(), None)
-        }
-    };
+    let row = said.nested().or_else(|| lookup(&said.code()?)).filter(|_| passing.is_none());
+    let kind = passing.or(row.map(|row| row.kind)).unwrap_or_else(|| by_status(status));
+    let words = row.map_or_else(|| kind.sentence(), |row| row.words);
     let message = match said.text() {
         Some(text) => format!("{words}: {text}"),
         None => format!("{words}: http status {status}"),
@@ -57,8 +39,8 @@ pub fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error
     if let Some(code) = said.code() {
         error = error.with_service_code(code);
     }
-    if let Some(remedy) = remedy {
-        error = error.with_hint(remedy);
+    if let Some(row) = row {
+        error = row.apply(error);
     }
     // Behind a gateway the wait stands in the text only: "Rate limit is exceeded. Try again in 52 seconds."
     match retry_after.or_else(|| said.wait().filter(|_| status == 429)) {
@@ -75,52 +57,6 @@ fn by_status(status: u16) -> ErrorKind {
         ..300 => ErrorKind::ResponseMalformed,
         _ => ErrorKind::PartnerCenterRefused,
     }
-}
-
-macro_rules! table {
-    ($($number:literal $kind:ident $words:literal $remedy:literal;)+) => {
-        const TABLE: &[Code] =
-            &[$(Code { number: $number, kind: ErrorKind::$kind, words: $words, remedy: $remedy }),+];
-    };
-}
-
-table! {
-    400 PartnerCenterForbidden
-        "Partner Center denies access"
-        "check the account's Partner Center roles and GDAP groups";
-    10001 PartnerCenterMfaRequired
-        "Partner Center refuses the token because its sign-in had no MFA"
-        "register MFA for the account, then run `partnersam consent PARTNER` again";
-    20002 PartnerCenterForbidden
-        "the partner has no relationship to that customer"
-        "check the customer's id, and that the relationship is accepted and not expired";
-    60003 PartnerCenterNotFound
-        "Partner Center knows no such customer, or there is no relationship to it"
-        "check the customer's id and the relationship";
-    90000 PartnerCenterForbidden
-        "Entra refused what Partner Center asked for"
-        "read the service's text";
-    800_001 PartnerCenterRefused
-        "the call lacks the partner's token"
-        "call with a token for the audience partner-center";
-    900_308 PartnerCenterForbidden
-        "the account lacks the role or the GDAP relationship for this call"
-        "check the account's Partner Center roles and GDAP groups";
-    900_309 ConditionalAccessBlocked
-        "a Conditional Access policy blocks the account"
-        "look the correlation id up in the sign-in log and adjust the policy or the place it runs from";
-    900_316 PartnerCenterRefused
-        "a partner's token does not work for a call about licences"
-        "call with a token of the customer's tenant: `partnersam token PARTNER --for partner-center --customer CUSTOMER`";
-    900_329 PartnerCenterRefused
-        "the call does not take an app's own token"
-        "call with a token of the partner's grant: `partnersam token PARTNER --for partner-center`";
-    900_420 PartnerCenterRefused
-        "the token is for another service; tokens for the retired Azure AD Graph are refused"
-        "call with a token for the audience partner-center: `partnersam token PARTNER --for partner-center`";
-    900_421 PartnerCenterMfaRequired
-        "Partner Center refuses the token because its sign-in had no MFA"
-        "register MFA for the account, then run `partnersam consent PARTNER` again";
 }
 
 /// What a refusal says, in any of the shapes it comes in.
@@ -146,10 +82,6 @@ impl Said {
         (!code.is_empty()).then_some(code)
     }
 
-    fn number(&self) -> Option<u32> {
-        self.code()?.parse().ok()
-    }
-
     fn raw_text(&self) -> &str {
         [&self.description, &self.message]
             .into_iter()
@@ -164,9 +96,9 @@ impl Said {
     }
 
     /// Behind 90000 stands what Entra said.
-    fn nested(&self) -> Option<&'static aadsts::Code> {
-        match self.number() {
-            Some(90_000) => aadsts::first_known(&aadsts::numbers_in(self.raw_text())),
+    fn nested(&self) -> Option<&'static Remedy> {
+        match self.code()?.as_str() {
+            "90000" => remedy::first_known(&remedy::numbers_in(self.raw_text())),
             _ => None,
         }
     }
@@ -262,11 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_unique_and_written_like_all_texts_here() {
-        for (at, code) in TABLE.iter().enumerate() {
-            assert_eq!(TABLE.iter().position(|other| other.number == code.number), Some(at));
-            assert!(!code.words.ends_with('.') && !code.remedy.ends_with('.'));
-        }
+    fn a_known_code_says_who_acts_and_what_to_run() {
+        let error = read(401, &json!({"code": "900421"})).with_context("partner", "fabrikam.com");
+        assert_eq!(
+            error.hint(),
+            "the owner of the partner's service account: register MFA for the account, then run `partnersam consent fabrikam.com`"
+        );
+        assert_eq!(read(401, &json!({"code": "900316"})).actor(), crate::error::Actor::Caller);
     }
 
     proptest! {

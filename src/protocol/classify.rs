@@ -22,9 +22,9 @@
 
 use std::time::Duration;
 
-use super::aadsts;
 use super::error_reply::ErrorReply;
 use crate::error::{Category, Error, ErrorKind, Retry};
+use crate::remedy;
 
 /// What becomes of the grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ enum Shown {
 }
 
 /// The kind that `error` and `suberror` stand for, where no number says it better.
-fn kind_of(error: &str, suberror: Option<&str>) -> ErrorKind {
+pub(crate) fn kind_of(error: &str, suberror: Option<&str>) -> ErrorKind {
     match (error, suberror) {
         ("consent_required", _) | ("invalid_grant" | "interaction_required", Some("consent_required")) => {
             ErrorKind::AudienceNotConsented
@@ -173,7 +173,7 @@ fn describe(
     /// Entra counts on: coming back to a detected loop at once prolongs it.
     const AFTER_A_LOOP: Duration = Duration::from_secs(300);
 
-    let code = reply.and_then(|reply| aadsts::first_known(&reply.codes));
+    let code = reply.and_then(|reply| remedy::first_known(&reply.codes));
     let for_a_person = |kind: ErrorKind| kind.category() == Category::Identity && kind.retry() == Retry::UserAction;
     let (kind, code) = match (shown, code) {
         (Shown::ByCode(_), Some(code)) => (code.kind, Some(code)),
@@ -202,19 +202,19 @@ fn describe(
     if status != 0 {
         error = error.with_http_status(status);
     }
-    let least = code.filter(|code| code.number == 50_196).map(|_| AFTER_A_LOOP);
+    let least = code.filter(|code| code.number() == Some(50_196)).map(|_| AFTER_A_LOOP);
     if let Some(wait) = retry_after.max(least) {
         error = error.with_retry_after(wait);
     }
     if let Some(reply) = reply {
-        let number = code.map(|code| code.number).or_else(|| reply.codes.first().copied());
+        let number = code.and_then(remedy::Remedy::number).or_else(|| reply.codes.first().copied());
         if let Some(number) = number {
             error = error.with_service_code(format!("AADSTS{number}"));
         }
         error = error.with_entra(reply.to_details());
         error = match (code, number) {
-            (Some(code), _) => error.with_hint(code.remedy),
-            (None, Some(number)) => error.with_hint(format!("{}; see {}", kind.hint(), aadsts::link(number))),
+            (Some(code), _) => code.apply(error),
+            (None, Some(number)) => error.with_hint(format!("{}; see {}", kind.hint(), remedy::entra_link(number))),
             (None, None) => error,
         };
     }
@@ -446,7 +446,13 @@ mod tests {
         let error = judge(400, "invalid_grant", Some("basic_action"), &[50076]).error;
         assert!(error.message().starts_with("the resource wants a sign-in with MFA now"), "{error}");
         assert!(error.message().ends_with(": AADSTS50076: What happened."), "{error}");
-        assert!(error.hint().contains("`partnersam consent PARTNER`"));
+        assert!(
+            error.hint().starts_with(
+                "the owner of the partner's service account: run `partnersam consent PARTNER` and pass MFA"
+            ),
+            "{}",
+            error.hint()
+        );
         assert_eq!(error.service_code(), Some("AADSTS50076"));
         let entra = error.entra().unwrap();
         assert_eq!((entra.trace_id.as_deref(), entra.correlation_id.as_deref()), (Some("t-1"), Some("c-1")));

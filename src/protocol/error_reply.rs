@@ -4,8 +4,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{aadsts, json_body, outside_text};
+use super::{json_body, outside_text};
 use crate::error::EntraDetails;
+use crate::remedy;
 
 const LARGEST_BODY: usize = 256 << 10;
 const LONGEST_DESCRIPTION: usize = 4096;
@@ -72,7 +73,7 @@ impl ErrorReply {
     /// A refusal that came as parameters of a redirect (RFC 6749 section 4.1.2.1); its numbers are read out of the description.
     pub fn of(error: &str, description: &str) -> Self {
         let description: String = description.chars().take(LONGEST_DESCRIPTION).collect();
-        let codes = aadsts::numbers_in(&description);
+        let codes = remedy::numbers_in(&description);
         Self {
             error: outside_text::name(error),
             codes_from_text: !codes.is_empty(),

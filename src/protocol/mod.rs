@@ -4,10 +4,9 @@
 //! What comes from outside is capped in size before it is parsed, and its text never reaches a secret's place or an error unchecked.
 //!
 //! * Replies: [`token_reply`], [`error_reply`], [`redirect`], [`metadata`], [`jwks`].
-//! * Verdicts: [`classify`] says what a refusal means for the grant, [`aadsts`] what Entra's numbers mean for people.
+//! * Verdicts: [`classify`] says what a refusal means for the grant, [`remedy`](crate::remedy) what Entra's numbers mean for people.
 //! * Tokens: [`id_token`] verifies, [`jwt`] only looks, [`mfa`] reads the proof of MFA out of what [`jwt`] saw.
 
-pub mod aadsts;
 pub mod assertion;
 pub mod classify;
 pub mod error_reply;
