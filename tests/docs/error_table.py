@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from docs.documents import document
-from harness.places import ROOT
 
 TEXT = r'"((?:[^"\\]|\\.)*)"'
 ROW = re.compile(rf"^ *(\d{{4}}) (\w+) (\w+) (\w+) (\w+) {TEXT}\s+{TEXT} {TEXT};$", re.MULTILINE)
@@ -97,9 +96,10 @@ class ExitCodes:
         return self.codes[self.otherwise]
 
 
-def aadsts() -> dict[int, str]:
-    """AADSTS number to the id of the kind it is shown as."""
-    source = next(path for path in ("src/remedy/rows.rs", "src/protocol/aadsts.rs") if (ROOT / path).exists())
-    rows = re.findall(rf'^ *"?([\d_]+)"? ([A-Z]\w+)(?: \w+)?\n\s+{TEXT}$', document(source), re.MULTILINE)
-    assert len(rows) > 80, "the table of AADSTS numbers was not understood"
-    return {int(number.replace("_", "")): kind for number, kind, _ in rows}
+def codes(table: str) -> dict[str, str]:
+    """A service's code to the id of the kind it is shown as; `table` is the name of the table in `src/remedy/rows.rs`."""
+    found = re.search(rf"^table! \{{ {table} \w+\n(.*?)^\}}", document("src/remedy/rows.rs"), re.MULTILINE | re.DOTALL)
+    assert found, f"src/remedy/rows.rs has no table {table} any more"
+    rows = re.findall(rf"^    {TEXT} (\w+) \w+$", found[1], re.MULTILINE)
+    assert len(rows) == found[1].count(";\n"), f"not every row of {table} was understood"
+    return dict(rows)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from docs.documents import anchors, document
-from docs.error_table import Kind, aadsts, kinds
+from docs.error_table import Kind, codes, kinds
 
 TEXT = document("TROUBLESHOOTING.md")
 KINDS = kinds()
@@ -42,10 +42,19 @@ def test_each_block_names_its_exception_class() -> None:
 
 
 def test_the_aadsts_numbers_lead_where_the_code_leads() -> None:
-    known, by_id = aadsts(), {kind.id: kind.anchor for kind in KINDS}
+    known, by_id = codes("NUMBERS"), {kind.id: kind.anchor for kind in KINDS}
     rows = re.findall(r"^\| ([\d, ]+) \|.*\| \[([a-z-]+)\]\(#([a-z-]+)\) \|$", TEXT, re.MULTILINE)
     assert len(rows) > 30
     for numbers, shown, anchor in rows:
         assert shown == anchor
         for number in re.findall(r"\d+", numbers):
-            assert by_id[known[int(number)]] == anchor, number
+            assert by_id[known[number]] == anchor, number
+
+
+def test_partner_center_s_codes_lead_where_the_code_leads() -> None:
+    known, by_id = codes("PARTNER_CENTER"), {kind.id: kind.anchor for kind in KINDS}
+    told = re.findall(r"(\d[\d, and]*) (?:is|are)\s+\[([a-z-]+)\]\(#", TEXT)
+    assert len(told) == 4
+    for numbers, anchor in told:
+        for number in re.findall(r"\d+", numbers):
+            assert by_id[known[number]] == anchor, number
