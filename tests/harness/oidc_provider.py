@@ -22,8 +22,10 @@ SERVER = TESTS / "peers" / "oidc-provider" / "server.mjs"
 class OidcProvider:
     """`with OidcProvider() as peer:` gives `peer.issuer`, `peer.client`, `peer.user`, `peer.resources` and `peer.ca_file`."""
 
-    def __init__(self, *, access_token_seconds: int = 300) -> None:
+    def __init__(self, *, access_token_seconds: int = 300, amr: str = "pwd mfa") -> None:
+        """`amr`: how its user signs in, as its tokens say it; without `mfa` a second factor is not proved."""
         self.access_token_seconds = access_token_seconds
+        self.amr = amr
         self._folder = tempfile.TemporaryDirectory(prefix="psam-peer-")
 
     def __enter__(self) -> OidcProvider:
@@ -37,6 +39,7 @@ class OidcProvider:
             "TLS_CHAIN": str(certificate.chain_file),
             "TLS_KEY": str(certificate.key_file),
             "ACCESS_TOKEN_SECONDS": str(self.access_token_seconds),
+            "AMR": self.amr,
         }
         self._process = Process("oidc-provider", [VENV / "bin" / "node", SERVER], env=env, keep="servers")
         try:

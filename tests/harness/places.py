@@ -14,6 +14,8 @@ MISSING = TARGET / "test-setup" / "missing.json"
 
 CLI = BUILT / "partnersam"
 EMULATOR = BUILT / "partnersam-emulator"
+PRINT_TOKEN = TESTS / "harness" / "print_token.py"
+"""The Python package as a program, for tests with many processes."""
 
 
 def logs() -> Path:

@@ -88,6 +88,18 @@ class Process:
             time.sleep(0.01)
         raise NotReady(f"{self.name} was not ready after {limit:g} s: {self.last_words()}")
 
+    def first_line(self, limit: float = START) -> str:
+        """The first line of standard output, as soon as it is there: what a program says before it goes on to wait."""
+        until = time.monotonic() + limit
+        while time.monotonic() < until:
+            line, end, _ = self.stdout.partition("\n")
+            if end:
+                return line
+            if not self.running:
+                raise NotReady(f"{self.name} ended with {self.popen.returncode}: {self.last_words()}")
+            time.sleep(0.01)
+        raise NotReady(f"{self.name} said nothing for {limit:g} s: {self.last_words()}")
+
     def wait(self, limit: float = 120.0) -> int:
         """Exit code; a negative one is the signal that ended it. Past the limit it is killed and that is an error."""
         try:

@@ -11,9 +11,7 @@ from typing import Any
 
 from harness.cli import Answer, Cli
 from harness.emulator import Emulator
-from harness.places import TESTS, VENV
-
-PRINT_TOKEN = TESTS / "processes" / "print_token.py"
+from harness.places import PRINT_TOKEN, VENV
 
 
 class Place:

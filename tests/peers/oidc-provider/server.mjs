@@ -3,7 +3,7 @@
 // resource, a client secret with characters that a form must escape.
 //
 // Environment: READY_FILE (written when it listens: one JSON object), TLS_CHAIN and TLS_KEY (PEM), PORT (default 0: any),
-// ACCESS_TOKEN_SECONDS (default 300). The sign-in pages are plain forms, for a browser as for a script.
+// ACCESS_TOKEN_SECONDS (default 300), AMR (default "pwd mfa"). The sign-in pages are plain forms, for a browser as for a script.
 
 import { randomBytes, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -19,6 +19,7 @@ const need = (name) => {
 
 const readyFile = need('READY_FILE');
 const accessTokenSeconds = Number(process.env.ACCESS_TOKEN_SECONDS ?? 300);
+const amr = (process.env.AMR ?? 'pwd mfa').split(' ');
 
 // New for each start, so that no test can come to lean on one of them, and no scanner meets one in a repository.
 const secret = (name) => `test-${name}+&%=${randomBytes(12).toString('hex')}`;
@@ -88,7 +89,7 @@ const configuration = {
   issueRefreshToken: (_ctx, asking, source) => asking.grantTypeAllowed('refresh_token') && source.constructor.name !== 'ClientCredentials',
   expiresWithSession: () => false,
   rotateRefreshToken: () => true,
-  extraTokenClaims: (_ctx, token) => (token.constructor.name === 'AccessToken' ? { amr: ['pwd', 'mfa'] } : undefined),
+  extraTokenClaims: (_ctx, token) => (token.constructor.name === 'AccessToken' ? { amr } : undefined),
   ttl: {
     AccessToken: accessTokenSeconds,
     AuthorizationCode: 60,
@@ -143,7 +144,7 @@ function interactions(provider) {
         ctx.status = 401;
         return page(ctx, 'Sign in', `<p>That is not right.</p>${signInForm()}`);
       }
-      result = { login: { accountId: user.sub, amr: ['pwd', 'mfa'] } };
+      result = { login: { accountId: user.sub, amr } };
     } else {
       const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = prompt.details;
       const grant = grantId
