@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import canary  # noqa: E402
-from harness.emulator import Emulator  # noqa: E402
-from harness.places import logs  # noqa: E402
+from harness import canary
+from harness.emulator import Emulator
+from harness.places import logs
 
 
 def answer(emulator: Emulator, question: str) -> str:
@@ -92,7 +92,11 @@ def main() -> int:
     parser.add_argument("command", nargs="+", help="the test program, and what it runs under")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="psam-c-") as work, Emulator() as emulator:
-        env = {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
+        }
         env |= {"PATH": "/usr/bin:/bin", "HOME": work, "TMPDIR": work, "PARTNERSAM_EMULATOR": str(emulator.ready_file)}
         if arguments.library_path:
             env["LD_LIBRARY_PATH"] = arguments.library_path
@@ -110,10 +114,19 @@ def example(arguments: argparse.Namespace, emulator: Emulator, env: dict[str, st
     env = env | {"PARTNERSAM_STORE": f"sqlite:{work}/example/grants.db", "PARTNERSAM_KEY_FILE": str(key)}
     canary.know("the example", key.read_text().strip().partition(":")[2])
     emulator.reset()
-    before = subprocess.run([arguments.example, "fabrikam.com"], env=env, capture_output=True, text=True, timeout=120, check=False)
+    before = subprocess.run(
+        [arguments.example, "fabrikam.com"], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     code = run([*arguments.command, "--prepare"], arguments.variant, emulator, env)
-    after = subprocess.run([arguments.example, "fabrikam.com"], env=env, capture_output=True, text=True, timeout=120, check=False)
-    told = before.returncode == 1 and before.stdout == "" and "ConsentRequired" in before.stderr and "hint: " in before.stderr
+    after = subprocess.run(
+        [arguments.example, "fabrikam.com"], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    told = (
+        before.returncode == 1
+        and before.stdout == ""
+        and "ConsentRequired" in before.stderr
+        and "hint: " in before.stderr
+    )
     got = after.returncode == 0 and after.stdout.startswith("a token of ") and emulator.tenant()["id"] in after.stdout
     print(f"{'ok' if told else 'FAIL'} {arguments.variant}: the example says what to do without a grant")
     print(f"{'ok' if got else 'FAIL'} {arguments.variant}: the example gets a token")

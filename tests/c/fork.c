@@ -95,7 +95,8 @@ static void *churn(void *unused) {
         psam_error *error = NULL;
         psam_cancel *cancel = NULL;
         CHECK(psam_app_open("", &app, &error) == PSAM_ERROR_CONFIG_INVALID);
-        CHECK(psam_error_json(error) != NULL && psam_error_free(error) == PSAM_OK);
+        for (int i = 0; i < 1000; i++) CHECK(psam_error_json(error) != NULL);
+        CHECK(psam_error_free(error) == PSAM_OK);
         error = NULL;
         if (CHECK_OK(psam_cancel_new(&cancel, &error), &error)) CHECK(psam_cancel_free(cancel) == PSAM_OK);
     }
@@ -103,7 +104,7 @@ static void *churn(void *unused) {
 }
 
 static void in_the_middle_of_things(void) {
-    enum { THREADS = 3, FORKS = 40 };
+    enum { THREADS = 3, FORKS = 200 };
     pthread_t threads[THREADS];
     atomic_store(&stop, false);
     for (int i = 0; i < THREADS; i++) REQUIRE(pthread_create(&threads[i], NULL, churn, NULL) == 0);
@@ -111,7 +112,7 @@ static void in_the_middle_of_things(void) {
         pid_t child = fork();
         if (child == 0) {
             /* A child that waits for a lock of a thread it does not have ends here. */
-            alarm(60);
+            alarm(30);
             psam_app *app = NULL;
             psam_error *error = NULL;
             psam_cancel *cancel = NULL;
@@ -120,6 +121,7 @@ static void in_the_middle_of_things(void) {
             end_child();
         }
         wait_for(child);
+        if (failures) break;
     }
     atomic_store(&stop, true);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);

@@ -52,6 +52,11 @@ ships_no_test_hook() {
     ! grep -q psam_test_ bindings/c/symbols.txt include/partnersam.h && ! nm -D --defined-only target/debug/libpartnersam_c.so | grep -q psam_test_
 }
 
+# Its threads may outlive a dlclose().
+stays_loaded() {
+    readelf -d target/debug/libpartnersam_c.so | grep -q NODELETE
+}
+
 build_asan() {
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target-asan \
         cargo build -q -p partnersam-c --features partnersam-c/test-hooks --target "$host"
@@ -61,6 +66,7 @@ try "c: the library is built" cargo build -q -p partnersam-c -p partnersam-emula
 try "c: the header and the symbols are what the sources make" cargo run -q -p xtask -- gen --check --library target/debug/libpartnersam_c.so
 try "c: the header is C++, too" g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only tests/c/header.cpp
 try "c: no test hook is shipped" ships_no_test_hook
+try "c: the library stays in memory when it is closed" stays_loaded
 try "c: the test program is built" gcc "${cflags[@]}" -DPSAM_TEST_WIPING -o "$work/plain" "${sources[@]}" -Ltarget/debug -lpartnersam_c "${system[@]}"
 try "c: the example is built" gcc "${cflags[@]}" -o "$work/hello" bindings/c/examples/hello.c -Ltarget/debug -lpartnersam_c
 try "c: every function that is exported is tried with wrong arguments" every_symbol_is_tried
