@@ -128,11 +128,7 @@ fn translate(error: reqwest::Error, host: &str) -> Error {
     let mut next = error.source();
     let mut is_tls = false;
     while let Some(cause) = next {
-        is_tls |= cause.is::<rustls::Error>();
-        // Some layers hide theirs behind an io::Error.
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            is_tls |= io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-        }
+        is_tls |= is_of_tls(cause);
         causes.push(cause.to_string());
         next = cause.source();
     }
@@ -146,4 +142,10 @@ fn translate(error: reqwest::Error, host: &str) -> Error {
         (ErrorKind::NetworkUnavailable, "the connection broke off")
     };
     causes.into_iter().fold(Error::new(kind, "connect", message).with_context("host", host), Error::with_cause)
+}
+
+/// Whether it is TLS that failed. Each layer hides the one below in an `io::Error`, which is not among its sources.
+fn is_of_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let hidden = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    cause.is::<rustls::Error>() || hidden.is_some_and(|inner| is_of_tls(inner))
 }
