@@ -163,7 +163,7 @@ impl Actor {
     }
 
     /// The words that a hint begins with.
-    fn in_hint(self) -> &'static str {
+    pub(crate) fn in_hint(self) -> &'static str {
         match self {
             Self::Caller => "you",
             Self::Wait => "nobody",

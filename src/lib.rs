@@ -11,6 +11,7 @@ pub mod blocking;
 pub mod clock;
 pub mod cloud;
 pub mod error;
+pub mod explain;
 pub mod fork;
 pub mod ids;
 pub mod partner_center;

@@ -67,6 +67,10 @@ pub enum Class {
     Vault,
     /// Waiting helps.
     Wait,
+    /// Something on this machine is put right.
+    Host,
+    /// A defect of partnersam.
+    Defect,
 }
 
 impl Class {
@@ -86,6 +90,29 @@ impl Class {
             Self::Input => "input",
             Self::Vault => "vault",
             Self::Wait => "wait",
+            Self::Host => "host",
+            Self::Defect => "defect",
+        }
+    }
+
+    /// The class of one of partnersam's own kinds of error.
+    pub fn of(kind: ErrorKind) -> Self {
+        match (kind, kind.actor()) {
+            (ErrorKind::AudienceNotConsented | ErrorKind::ConsentDeclined | ErrorKind::AdminConsentRequired, _) => {
+                Self::Consent
+            }
+            (ErrorKind::AppCredentialInvalid | ErrorKind::AppCredentialExpired, _) => Self::Credential,
+            (ErrorKind::ConditionalAccessBlocked, _) => Self::Policy,
+            (ErrorKind::AccountUnusable, _) => Self::Account,
+            (ErrorKind::CloudMismatch, _) => Self::Cloud,
+            (ErrorKind::TenantNotFound, _) => Self::Tenant,
+            (_, Actor::ServiceAccountOwner) => Self::Reauth,
+            (_, Actor::PartnerAdministrator | Actor::CustomerAdministrator) => Self::Permission,
+            (_, Actor::AppDeveloper) => Self::App,
+            (_, Actor::Caller) => Self::Input,
+            (_, Actor::HostAdministrator) => Self::Host,
+            (_, Actor::Wait) => Self::Wait,
+            (_, Actor::Maintainers) => Self::Defect,
         }
     }
 }
@@ -168,13 +195,18 @@ impl Remedy {
     }
 }
 
-const OAUTH_LINK: &str = "https://learn.microsoft.com/entra/identity-platform/reference-error-codes";
+pub(crate) const OAUTH_LINK: &str = "https://learn.microsoft.com/entra/identity-platform/reference-error-codes";
 const PARTNER_CENTER_LINK: &str = "https://learn.microsoft.com/partner-center/developer/error-codes";
 const KEY_VAULT_LINK: &str = "https://learn.microsoft.com/azure/key-vault/general/rest-error-codes";
 
-/// Every row: Entra's numbers in order, Entra's words, Partner Center's codes, Key Vault's.
+/// Every row: Entra's numbers in order, its errors and suberrors, Partner Center's codes, Key Vault's.
 pub fn all() -> impl Iterator<Item = &'static Remedy> {
-    rows::NUMBERS.iter().chain(rows::WORDS).chain(rows::PARTNER_CENTER).chain(rows::KEY_VAULT)
+    [rows::NUMBERS, rows::ERRORS, rows::SUBERRORS, rows::PARTNER_CENTER, rows::KEY_VAULT].into_iter().flatten()
+}
+
+/// Whether a row is of what Entra names in `suberror`.
+pub(crate) fn is_suberror(row: &Remedy) -> bool {
+    rows::SUBERRORS.iter().any(|other| other == row)
 }
 
 /// The row of an AADSTS number; none where the table does not know it.

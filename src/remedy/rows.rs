@@ -366,8 +366,8 @@ table! { NUMBERS Entra
         Maintainers "report it with the correlation id: it is a configuration error or a defect" VERSION "";
 }
 
-// What stands in `error` (RFC 6749 section 5.2, and what Entra adds) and in `suberror`, and `insufficient_claims` of a claims challenge.
-table! { WORDS Entra
+// What stands in `error` (RFC 6749 section 5.2, RFC 8628 section 3.5, and what Entra adds), and in that of a claims challenge.
+table! { ERRORS Entra
     "access_denied" ConsentDeclined Consent
         "the person who signed in, or a policy, said no"
         ServiceAccountOwner "" CONSENT "and sign in with the right account and accept";
@@ -426,9 +426,16 @@ table! { WORDS Entra
     "unauthorized_client" AppMisconfigured App
         "the app may not ask in this way, or is not known in that tenant; the number beside it says why"
         AppDeveloper "check the app registration" TOKEN "";
+    "insufficient_claims" InteractionRequired Policy
+        "the service wants a token that satisfies more claims"
+        ServiceAccountOwner "" CONSENT "and sign in with MFA; the error carries the claims";
     "unsupported_grant_type" RequestRefused Input
         "the service does not know this kind of request"
         Maintainers "report it with the correlation id: it is a configuration error or a defect" VERSION "";
+}
+
+// What stands in `suberror`.
+table! { SUBERRORS Entra
     "additional_action" InteractionRequired Reauth
         "the person must do something more when signing in"
         ServiceAccountOwner "" CONSENT "and pass every step of the sign-in";
@@ -456,9 +463,6 @@ table! { WORDS Entra
     "user_password_expired" AccountUnusable Account
         "the account's password has expired"
         ServiceAccountOwner "change the password" CONSENT "";
-    "insufficient_claims" InteractionRequired Policy
-        "the service wants a token that satisfies more claims"
-        ServiceAccountOwner "" CONSENT "and sign in with MFA; the error carries the claims";
 }
 
 // Partner Center's own codes.
