@@ -131,6 +131,7 @@ impl Default for KeySource {
 }
 
 impl KeyProvider for KeySource {
+    #[cfg_attr(not(feature = "keyring"), expect(unused_variables, reason = "only a keyring asks whose key it is"))]
     fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey> {
         match self {
             #[cfg(feature = "keyring")]

@@ -3,12 +3,15 @@
 //! Every operation touches one record, so its cost does not grow with the number of partners. What a store holds is sealed (`seal.rs`) before it
 //! gets there; its readers alone can use nothing of it.
 
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "a store that never leaves memory needs no key"))]
 pub mod key;
 mod lease;
 mod memory;
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only key files are read"))]
 mod private_file;
 #[cfg(feature = "sqlite")]
 mod recovery;
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "what never leaves memory is not sealed"))]
 mod seal;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -109,9 +109,10 @@ impl Connection {
                 other => break other?,
             }
         }
+        // A log of up to 4,000 pages (16 MB) instead of 1,000: what many renewals in a row change is brought into the file once and not four times.
         self.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;
-             PRAGMA journal_size_limit = 4194304;",
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -8000;",
         )
         .map_err(failure)?;
         Ok(self)
