@@ -77,6 +77,7 @@ impl Transport for HttpClient {
                 )
                 .with_context("host", &host));
             }
+            tracing::trace!(host, path = url.path(), "asking the service");
             let request = reqwest::Request::try_from(request)
                 .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request cannot be sent"))?;
             let exchange = async {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from cli.consents import consent, status
+from cli.consents import consent, status, until
 from cli.terminal import Terminal
+from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
 
@@ -147,7 +149,7 @@ def test_without_a_grant_a_person_is_needed(cli: Cli) -> None:
     for line in (
         "error: this partner has not consented",
         "who must act: the owner of the partner's service account",
-        "hint: run `partnersam consent PARTNER` and sign in with MFA",
+        "hint: run `partnersam consent fabrikam.com` and sign in with MFA",
         "see: TROUBLESHOOTING.md#consent-required",
     ):
         assert line in answer.stderr
@@ -287,3 +289,39 @@ def test_a_second_consent_replaces_the_first(stored: Cli, emulator: Emulator) ->
     consent(stored, emulator).expect()
     (after,) = status(stored)
     assert after["generation"] > before["generation"]
+
+
+def test_ctrl_c_in_the_middle_of_a_redemption_loses_nothing(stored: Cli, emulator: Emulator) -> None:
+    """The service has used the old refresh token up by then, and takes none twice: what it answers must still be saved."""
+    emulator.control(strict_refresh=True, delay_ms=500, path="token")
+    (before,) = status(stored)
+    with stored.start("token", "--for", "graph", "--fresh") as process:
+        until(process, lambda: re.search(r"asking the service .*/token", process.stderr))
+        process.signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert not process.stdout
+    (after,) = status(stored)
+    assert after["generation"] == before["generation"] + 1
+    stored("token", "--for", "graph", "--fresh").expect()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_passphrase_is_asked_for_at_a_terminal(cli: Cli, emulator: Emulator, home: Path, right: bool) -> None:
+    config = home / "config.toml"
+    config.write_text('key = "passphrase"\n')
+    mine = Cli(home, {**cli.env, "PARTNERSAM_KEY_FILE": "", "PARTNERSAM_STORE": f"sqlite:{home}/mine.db", "PARTNERSAM_CONFIG": str(config)})
+    passphrase = "test only passphrase"
+    canary.know("the store", passphrase)
+    with Terminal(mine, "consent", "fabrikam.com", "--no-browser", columns=4000) as terminal:
+        terminal.expect("passphrase of the store: ")
+        terminal.type(passphrase)
+        terminal.expect("address of the last page")
+        terminal.type(emulator.sign_in(re.findall(r"^https://\S+$", terminal.screen, re.MULTILINE)[0]).pasted)
+        assert terminal.wait() == 0
+    with Terminal(mine, "token", "--for", "graph") as terminal:
+        terminal.expect("passphrase of the store: ")
+        terminal.type(passphrase if right else "another one")
+        assert terminal.wait() == (0 if right else 6)
+        assert "another one" not in terminal.screen
+    # Where nobody can be asked it is a missing key.
+    assert mine("token", "--for", "graph", "--json").expect(6).json["error"]["id"] == "StoreKeyMissing"

@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueHint};
 use partnersam::{Audience, Error, TenantRef};
 
 use crate::exit;
-use crate::verbs::{completion, consent, demo, emulator, import, init, renew, revoke, run, status, token};
+use crate::verbs::{completion, consent, demo, emulator, explain, import, init, renew, revoke, run, status, token};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,7 +15,7 @@ Examples:
   partnersam token fabrikam.com --for graph
   partnersam run --for graph --customer contoso.com -- python report.py
 
-Environment: PARTNERSAM_CONFIG, _CLIENT_ID, _TENANT_ID, _CLIENT_SECRET, _PROFILE, _CLOUD, _STORE, _KEY_FILE, _EMULATOR, _LOG, then the
+Environment: PARTNERSAM_CONFIG, _CLIENT_ID, _TENANT_ID, _CLIENT_SECRET, _PROFILE, _CLOUD, _STORE, _KEY_FILE, _EMULATOR, _LOG, then the \
 AZURE_* names; BROWSER and NO_COLOR are honoured";
 
 /// One consent with MFA, access tokens ever after, and no password anywhere
@@ -30,15 +30,15 @@ AZURE_* names; BROWSER and NO_COLOR are honoured";
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct Arguments {
     /// Configuration file instead of the user's own; also PARTNERSAM_CONFIG
-    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 
     /// Never ask: what is missing is an error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_input: bool,
 
     /// Log to standard error: -v info, -vv debug, -vvv trace; also PARTNERSAM_LOG=LEVEL
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = "Global options", action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
     #[command(subcommand)]
@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Revoke(revoke::Arguments),
     /// Run a command with tokens in its environment, and nowhere else
     Run(run::Arguments),
+    /// Say what a code or a pasted error text means, who must act and what to run
+    Explain(explain::Arguments),
     /// Play Entra, Partner Center and Graph on this machine, to try everything against
     Emulator(emulator::Arguments),
     /// Play the whole story against an emulator in a temporary folder
@@ -83,6 +85,7 @@ impl Verb {
             Self::Status(arguments) => arguments.json,
             Self::Renew(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
+            Self::Explain(arguments) => arguments.json,
             Self::Run(_) | Self::Emulator(_) | Self::Demo(_) | Self::Completion(_) => false,
         }
     }
@@ -104,7 +107,7 @@ pub(crate) fn tenant(text: &str) -> Result<TenantRef, String> {
 }
 
 fn in_one_line(error: Error) -> String {
-    format!("{}; {}", error.message(), error.hint())
+    format!("{}; {}", error.message(), error.advice())
 }
 
 #[cfg(test)]

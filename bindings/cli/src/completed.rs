@@ -38,8 +38,8 @@ pub(crate) fn tell(consented: &Consented, named: bool, to: To, terminal: &Termin
     if to != To::Json {
         for (audience, error) in &failures {
             terminal.warn(format_args!("no token for {audience}: {}", for_terminal(error.message())));
-            terminal.say(format_args!("  who must act: {}", error.kind().actor().in_words()));
-            terminal.say(format_args!("  hint: {}", for_terminal(error.hint())));
+            terminal.say(format_args!("  who must act: {}", error.actor().in_words()));
+            terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
         }
         for taint in &consented.taints {
             terminal.warn(format_args!("{}", in_words(*taint)));

@@ -99,8 +99,8 @@ fn in_words(error: &Error, terminal: &Terminal) {
     if let Some(wait) = error.retry_after() {
         terminal.say(format_args!("  try again in: {} s", wait.as_secs_f64().ceil()));
     }
-    terminal.say(format_args!("who must act: {}", error.kind().actor().in_words()));
-    terminal.say(format_args!("hint: {}", for_terminal(error.hint())));
+    terminal.say(format_args!("who must act: {}", error.actor().in_words()));
+    terminal.say(format_args!("hint: {}", for_terminal(error.advice())));
     terminal.say(format_args!("see: {}", error.help()));
 }
 

@@ -23,12 +23,12 @@ Examples:
   partnersam consent fabrikam.com --for partner-center,graph --link
   partnersam consent fabrikam.com --no-browser
 
-The reply comes to http://localhost on this machine, so the browser must run here (or its port be forwarded with --port N). With --link and a
-redirect_uri in the configuration the link is printed and nothing waits: whoever listens there completes the consent. With --no-browser the
+The reply comes to http://localhost on this machine, so the browser must run here (or its port be forwarded with --port N). With --link and a \
+redirect_uri in the configuration the link is printed and nothing waits: whoever listens there completes the consent. With --no-browser the \
 browser may run anywhere: its last page does not load, and the address of that page is pasted here.
 
-The link goes to standard output alone; the result then goes to standard error. With --json there are two lines, one object each: first the
-link or the device code where there is one to pass on, then the result. The exit code is 0 when the grant was stored and every audience named
+The link goes to standard output alone; the result then goes to standard error. With --json there are two lines, one object each: first the \
+link or the device code where there is one to pass on, then the result. The exit code is 0 when the grant was stored and every audience named \
 with --for has a token";
 
 #[derive(Debug, clap::Args)]
@@ -184,8 +184,9 @@ async fn by_pasted_address(arguments: &Arguments, app: &App, terminal: &Terminal
         "open this link in any browser and sign in with MFA; the last page does not load, and that is right"
     ));
     let answer = async {
+        // Not shown: it holds a code, and a terminal shows no more than a few thousand characters of a line anyway.
         if terminal.can_ask() {
-            terminal.ask("address of the last page").await.map(zeroize::Zeroizing::new)
+            terminal.ask_hidden("address of the last page (not shown)").await
         } else {
             terminal.read_line().await
         }

@@ -18,8 +18,8 @@ Examples:
   partnersam emulator --ready-file /tmp/emulator.json &
   PARTNERSAM_EMULATOR=/tmp/emulator.json partnersam consent fabrikam.com
 
-Once it listens, the ready file holds one JSON object: authority, partner_center, graph, control, ca_file, and the sample tenants, users,
-customers and apps with their made-up passwords and secrets. The line on standard output sets PARTNERSAM_EMULATOR, which points every face of
+Once it listens, the ready file holds one JSON object: authority, partner_center, graph, control, ca_file, and the sample tenants, users, \
+customers and apps with their made-up passwords and secrets. The line on standard output sets PARTNERSAM_EMULATOR, which points every face of \
 partnersam at it. It runs until Ctrl-C or SIGTERM, and removes what it wrote";
 
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ Examples:
   partnersam import fabrikam.com --file old-token.txt
   partnersam import fabrikam.com --for partner-center,graph < old-token.txt
 
-The token is redeemed first, MFA is proved as at a consent, and only then is anything stored. It must have been given to this same app.
+The token is redeemed first, MFA is proved as at a consent, and only then is anything stored. It must have been given to this same app. \
 The exit code is 0 when the grant was stored and every audience named with --for has a token";
 
 #[derive(Debug, clap::Args)]

@@ -21,8 +21,8 @@ Examples:
   partnersam init --client-id 11111111-2222-3333-4444-555555555555 --tenant vendor.example
   partnersam init --client-id 11111111-2222-3333-4444-555555555555 --key-file ~/.config/partnersam/key --client-secret-file - < secret.txt
 
-The configuration goes to --config, else to partnersam/config.toml in the user's configuration folder. A secret that is typed or read from
-standard input goes into a file of its own beside it, mode 0600; a file that is named stays where it is. Without a key file the store's key is
+The configuration goes to --config, else to partnersam/config.toml in the user's configuration folder. A secret that is typed or read from \
+standard input goes into a file of its own beside it, mode 0600; a file that is named stays where it is. Without a key file the store's key is \
 kept in the operating system's keyring";
 
 /// The file beside the configuration that a typed secret goes into.

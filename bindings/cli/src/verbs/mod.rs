@@ -4,6 +4,7 @@ pub(crate) mod completion;
 pub(crate) mod consent;
 pub(crate) mod demo;
 pub(crate) mod emulator;
+pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod renew;
@@ -56,6 +57,7 @@ pub(crate) async fn run(verb: Verb, session: &Session<'_>) -> Outcome {
         Verb::Renew(arguments) => renew::run(arguments, session).await,
         Verb::Revoke(arguments) => revoke::run(arguments, session).await,
         Verb::Run(arguments) => run::run(arguments, session).await,
+        Verb::Explain(arguments) => explain::run(arguments, session).await,
         Verb::Emulator(arguments) => emulator::run(arguments, session).await,
         Verb::Demo(arguments) => demo::run(arguments, session).await,
         Verb::Completion(arguments) => completion::run(&arguments, session),

@@ -18,7 +18,7 @@ Examples:
   partnersam renew --within 30
   partnersam renew fabrikam.com
 
-A grant is due a week after its last use. Run it from a timer, once a day. One partner's failure does not stop the others; the exit code is 4
+A grant is due a week after its last use. Run it from a timer, once a day. One partner's failure does not stop the others; the exit code is 4 \
 where a partner must sign in again";
 
 #[derive(Debug, clap::Args)]
@@ -97,8 +97,8 @@ fn tell(
             terminal.style_err(Style::Bad, "✘"),
             for_terminal(error.message())
         ));
-        terminal.say(format_args!("  who must act: {}", error.kind().actor().in_words()));
-        terminal.say(format_args!("  hint: {}", for_terminal(error.hint())));
+        terminal.say(format_args!("  who must act: {}", error.actor().in_words()));
+        terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
     }
     match renewed {
         [] => terminal.print("no grant is due"),

@@ -13,7 +13,7 @@ Examples:
   partnersam revoke fabrikam.com
   partnersam revoke fabrikam.com --yes --json
 
-The grant, its key and its access tokens are removed from the store. At the service they live on until they end or are revoked there: an
+The grant, its key and its access tokens are removed from the store. At the service they live on until they end or are revoked there: an \
 administrator of the partner's tenant revokes the sign-in sessions of the account, or removes the app's consent";
 
 #[derive(Debug, clap::Args)]

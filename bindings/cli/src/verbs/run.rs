@@ -21,8 +21,8 @@ Examples:
   partnersam run --for graph --customer contoso.com -- python report.py
   partnersam run --for partner-center,graph --partner fabrikam.com -- sh -c 'curl -H \"Authorization: Bearer $PARTNERSAM_TOKEN_GRAPH\" ...'
 
-The command finds PARTNERSAM_TOKEN_<AUDIENCE> for each audience, for example PARTNERSAM_TOKEN_PARTNER_CENTER, and where one audience was
-asked for also PARTNERSAM_ACCESS_TOKEN and PARTNERSAM_EXPIRES_ON. PARTNERSAM_CLIENT_SECRET is not handed on. The exit code is the
+The command finds PARTNERSAM_TOKEN_<AUDIENCE> for each audience, for example PARTNERSAM_TOKEN_PARTNER_CENTER, and where one audience was \
+asked for also PARTNERSAM_ACCESS_TOKEN and PARTNERSAM_EXPIRES_ON. PARTNERSAM_CLIENT_SECRET is not handed on. The exit code is the \
 command's own; 127 where it is not found, 126 where it cannot be run";
 
 /// The command is not there.

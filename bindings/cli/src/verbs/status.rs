@@ -17,7 +17,7 @@ Examples:
   partnersam status
   partnersam status fabrikam.com --json
 
-Conditions: active; due, to be renewed with `partnersam renew`; expired, by the calendar; ended, by the service. The exit code is 4 where a
+Conditions: active; due, to be renewed with `partnersam renew`; expired, by the calendar; ended, by the service. The exit code is 4 where a \
 grant is expired or has ended, so that a monitor needs no more than that";
 
 #[derive(Debug, clap::Args)]

@@ -19,7 +19,7 @@ Examples:
   partnersam token --for graph --customer contoso.com --format header | curl -H @- https://graph.microsoft.com/v1.0/organization
   eval \"$(partnersam token --for partner-center --format env)\"
 
-On a terminal a token is masked unless --show is given; elsewhere it is written as it is. --format env sets PARTNERSAM_TOKEN_<AUDIENCE>,
+On a terminal a token is masked unless --show is given; elsewhere it is written as it is. --format env sets PARTNERSAM_TOKEN_<AUDIENCE>, \
 PARTNERSAM_ACCESS_TOKEN and PARTNERSAM_EXPIRES_ON";
 
 #[derive(Debug, clap::Args)]
