@@ -227,7 +227,7 @@ impl Taint {
 pub enum GrantState {
     /// It can.
     Active,
-    /// The service said for good that it cannot. The record is kept for 30 days as evidence, and not used.
+    /// The service said for good that it cannot. The record is kept as evidence until a new consent or a revocation, and not used.
     Dead {
         /// When that was.
         on: UnixTime,
@@ -440,6 +440,12 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         tenant: TenantId,
         now: UnixTime,
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// The same place anew for a forked child, where this store must no longer be used: nothing that is open is shared, but a key that was loaded
+    /// is carried over, for asking a keyring again needs threads that a child does not have. None: there is nothing to open anew.
+    fn reopened(&self) -> Option<Arc<dyn GrantStore>> {
+        None
+    }
 
     /// Waits for the lease on `name`, at most `patience`; none where another still holds it then.
     fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>>;

@@ -78,6 +78,13 @@ TEST = (
     Stage("harness", "the tests' own tools", (f"{PYTEST} tests/harness",), counts.pytest),
     Stage("peers", "clients and a server that nobody here wrote", (f"{PYTEST} tests/peers",), counts.pytest),
     Stage("cli", "the command line", (f"{PYTEST} tests/cli",), counts.pytest, needs=("tests/cli",)),
+    Stage(
+        "docs",
+        "the documents against the tree, the code and the emulator",
+        (f"{PYTEST} tests/docs",),
+        counts.pytest,
+        needs=("tests/docs",),
+    ),
     Stage("python", "the Python package", (f"{PYTEST} tests/python",), counts.pytest, needs=("tests/python",)),
     Stage(
         "types",
