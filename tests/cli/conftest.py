@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from cli.consents import consent
+
 from harness import canary
 from harness.cli import Answer, Cli
 from harness.emulator import Emulator
@@ -21,7 +21,9 @@ def cli(home: Path, emulator: Emulator) -> Cli:
     key = home / "key"
     env = {"PARTNERSAM_EMULATOR": str(emulator.ready_file), "PARTNERSAM_KEY_FILE": str(key)}
     made = Cli(home, env)
-    made("init", "--client-id", emulator.app()["client_id"], "--key-file", key, "--config", home / "made-by-init.toml").expect()
+    made(
+        "init", "--client-id", emulator.app()["client_id"], "--key-file", key, "--config", home / "made-by-init.toml"
+    ).expect()
     canary.know("the store", key.read_text().strip().rpartition(":")[2])
     (home / "made-by-init.toml").unlink()
     return made

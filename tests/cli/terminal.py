@@ -21,7 +21,7 @@ LIMIT = 60.0
 
 
 class Terminal:
-    """`with Terminal(cli, "revoke", "fabrikam.com") as terminal: terminal.expect("?"); terminal.type("y")`."""
+    """`with Terminal(cli, "revoke", "fabrikam.com") as terminal: terminal.expect("?"); terminal.enter("y")`."""
 
     def __init__(self, cli: Cli, *arguments: object, columns: int = 200) -> None:
         self.screen = ""
@@ -40,26 +40,24 @@ class Terminal:
             stdout=ours,
             stderr=ours,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,  # noqa: PLW1509
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
         )
         os.close(ours)
 
     def expect(self, text: str) -> str:
         """Waits until this was shown since the last call; returns what was shown up to its end."""
-        seen = len(self.screen)
         limit = time.monotonic() + LIMIT
         start = self._read_up_to
         while text not in self.screen[start:]:
             assert time.monotonic() < limit, f"{text!r} was not shown: {self.screen!r}"
             if not self._read(0.1) and self.popen.poll() is not None and not self._read(0):
                 raise AssertionError(f"ended with {self.popen.returncode} before {text!r} was shown: {self.screen!r}")
-        del seen
         self._read_up_to = self.screen.index(text, start) + len(text)
         return self.screen[start : self._read_up_to]
 
     _read_up_to = 0
 
-    def type(self, text: str) -> None:
+    def enter(self, text: str) -> None:
         """Types this and presses Enter."""
         os.write(self._keeper, text.encode() + b"\r")
 

@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-
 from cli.consents import answer_of, consent, first_line, status, until
 from cli.terminal import Terminal
+
 from harness.browser import Browser
 from harness.cli import Cli
 from harness.emulator import Emulator
@@ -156,7 +156,7 @@ def test_a_pasted_address_at_a_terminal(cli: Cli, emulator: Emulator) -> None:
         assert query(link)["response_mode"] == "query"
         reply = emulator.sign_in(link)
         # As long as Entra's can be, and longer than a terminal takes in one line of its own.
-        terminal.type(f"{reply.pasted}&padding={'x' * 5000}")
+        terminal.enter(f"{reply.pasted}&padding={'x' * 5000}")
         terminal.expect("admin@fabrikam.com · MFA yes")
         assert terminal.wait() == 0
         assert reply.fields["code"] not in terminal.screen
@@ -209,7 +209,9 @@ def test_a_device_code_by_explicit_choice(cli: Cli, emulator: Emulator) -> None:
 
 def test_a_device_code_is_told_in_words(cli: Cli, emulator: Emulator) -> None:
     with cli.start("consent", "fabrikam.com", "--for", "partner-center", "--device-code") as process:
-        told = until(process, lambda: next(iter(re.findall(r"open (\S+) and enter the code (\S+)", process.stderr)), ""))
+        told = until(
+            process, lambda: next(iter(re.findall(r"open (\S+) and enter the code (\S+)", process.stderr)), "")
+        )
         emulator.enter_code(*told)
         answer = answer_of(process).expect()
     assert answer.stdout == f"{LINE.removesuffix(' graph ✔ arm ✔')}\n"
@@ -305,7 +307,9 @@ def test_a_link_for_a_web_page_that_completes_it(cli: Cli, emulator: Emulator, h
 
 
 def test_hints_and_purposes_go_into_the_link_and_the_record(cli: Cli, emulator: Emulator) -> None:
-    answer = consent(cli, emulator, "fabrikam.com", "--login-hint", "admin@fabrikam.com", "--purpose", "billing").expect()
+    answer = consent(
+        cli, emulator, "fabrikam.com", "--login-hint", "admin@fabrikam.com", "--purpose", "billing"
+    ).expect()
     assert query(answer.stdout)["login_hint"] == "admin@fabrikam.com"
     assert status(cli)[0]["purpose"] == "billing"
 

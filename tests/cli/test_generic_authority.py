@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
 from cli.consents import answer_of, first_line, status
+
 from harness import canary
 from harness.cli import Cli
 from harness.oidc_provider import OidcProvider
@@ -46,7 +46,9 @@ one_use_refresh_tokens = true
 """
     )
     cli = Cli(home, {"PARTNERSAM_CONFIG": str(config)})
-    Cli(home)("init", "--client-id", "eeeeeeee-0000-4000-8000-000000000001", "--key-file", "key", "--config", "unused.toml").expect()
+    Cli(home)(
+        "init", "--client-id", "eeeeeeee-0000-4000-8000-000000000001", "--key-file", "key", "--config", "unused.toml"
+    ).expect()
     canary.know("the store", (home / "key").read_text().strip().rpartition(":")[2])
     return cli
 

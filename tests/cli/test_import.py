@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-
 from cli.consents import consent, status
 from cli.terminal import Terminal
+
 from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
@@ -35,14 +35,17 @@ def test_from_a_file(cli: Cli, token: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(token)
     report = cli("import", "fabrikam.com", "--for", "partner-center,graph", "--file", file, "--json").expect().json
-    assert [(each["audience"], each["ok"]) for each in report["audiences"]] == [("partner-center", True), ("graph", True)]
+    assert [(each["audience"], each["ok"]) for each in report["audiences"]] == [
+        ("partner-center", True),
+        ("graph", True),
+    ]
     assert report["taints"] == ["imported"]
 
 
 def test_typed_at_a_terminal_it_is_not_shown(cli: Cli, token: str) -> None:
     with Terminal(cli, "import", "fabrikam.com") as terminal:
         terminal.expect("refresh token (not shown): ")
-        terminal.type(token)
+        terminal.enter(token)
         terminal.expect("admin@fabrikam.com · MFA yes")
         assert terminal.wait() == 0
         assert token[:20] not in terminal.screen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -11,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from cli.consents import consent, first_line
 from cli.terminal import Terminal
+
 from harness.cli import Cli
 from harness.emulator import Emulator
 from harness.process import Process
@@ -109,7 +108,9 @@ def test_the_log_has_no_other_crate_s_words(stored: Cli) -> None:
     answer = stored("token", "--for", "graph", "--fresh").expect()
     lines = [line for line in answer.stderr.splitlines() if re.match(r"\d{4}-", line)]
     assert lines
-    assert [line for line in lines if not re.search(r" (TRACE|DEBUG|INFO|WARN|ERROR) (\S+\{.*\}: )*partnersam", line)] == []
+    assert [
+        line for line in lines if not re.search(r" (TRACE|DEBUG|INFO|WARN|ERROR) (\S+\{.*\}: )*partnersam", line)
+    ] == []
 
 
 def test_an_emulator_with_a_ready_file(home: Path, emulator: Emulator) -> None:
@@ -119,10 +120,22 @@ def test_an_emulator_with_a_ready_file(home: Path, emulator: Emulator) -> None:
     with cli.start("emulator", "--ready-file", "ready.json") as process:
         assert first_line(process) == f"export PARTNERSAM_EMULATOR='{ready}'"
         told = json.loads(ready.read_text())
-        assert {"authority", "partner_center", "graph", "control", "ca_file", "tenants", "users", "customers", "apps"} <= set(told)
+        assert {
+            "authority",
+            "partner_center",
+            "graph",
+            "control",
+            "ca_file",
+            "tenants",
+            "users",
+            "customers",
+            "apps",
+        } <= set(told)
         assert told["pid"] == process.pid
         assert ready.stat().st_mode & 0o077 == 0
-        cli.with_env(PARTNERSAM_EMULATOR=ready)("init", "--client-id", told["apps"][0]["client_id"], "--key-file", "key").expect()
+        cli.with_env(PARTNERSAM_EMULATOR=ready)(
+            "init", "--client-id", told["apps"][0]["client_id"], "--key-file", "key"
+        ).expect()
         process.signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert not ready.exists()
@@ -157,7 +170,9 @@ def temporary(tmp_path: Path) -> Path:
 
 
 def test_the_demo_plays_the_whole_story(home: Path, temporary: Path) -> None:
-    answer = Cli(home, {"TMPDIR": str(temporary), "PARTNERSAM_CLIENT_ID": "the owner's own, which has no part in it"})("demo").expect()
+    answer = Cli(home, {"TMPDIR": str(temporary), "PARTNERSAM_CLIENT_ID": "the owner's own, which has no part in it"})(
+        "demo"
+    ).expect()
     assert answer.stdout.splitlines()[-1] == "demo: everything worked"
     for told in (
         "MFA yes",
@@ -168,8 +183,8 @@ def test_the_demo_plays_the_whole_story(home: Path, temporary: Path) -> None:
         "2 rotations were kept",
     ):
         assert told in answer.stdout
-    assert os.listdir(temporary) == []
-    assert os.listdir(home) == []
+    assert list(temporary.iterdir()) == []
+    assert list(home.iterdir()) == []
 
 
 def test_the_demo_shows_no_token_and_no_password(home: Path, tmp_path: Path) -> None:
@@ -189,7 +204,7 @@ def test_ctrl_c_ends_the_demo_and_cleans_up(home: Path, temporary: Path) -> None
         first_line(process)
         process.signal(signal.SIGINT)
         assert process.wait(30) == 130
-    assert os.listdir(temporary) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_token_on_a_narrow_terminal(stored: Cli) -> None:

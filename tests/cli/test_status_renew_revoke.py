@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-
 from cli.consents import status
 from cli.terminal import Terminal
+
 from harness.cli import Cli
 from harness.emulator import Emulator
 
@@ -156,7 +156,9 @@ def test_progress_is_for_a_terminal(two_partners: Cli) -> None:
         assert "renewed 2, failed 0" in terminal.screen
 
 
-@pytest.mark.parametrize("arguments", [("fabrikam.com", "--within", "3"), ("fabrikam.com", "--all-due"), ("--within", "-1")])
+@pytest.mark.parametrize(
+    "arguments", [("fabrikam.com", "--within", "3"), ("fabrikam.com", "--all-due"), ("--within", "-1")]
+)
 def test_renew_usage_errors(cli: Cli, arguments: tuple[str, ...]) -> None:
     cli("renew", *arguments).expect(2)
 
@@ -182,7 +184,7 @@ def test_revoke_is_confirmed(stored: Cli) -> None:
     assert "hint: add --yes" in answer.stderr
     with Terminal(stored, "revoke", "fabrikam.com") as terminal:
         terminal.expect("remove the grant of fabrikam.com from sqlite:")
-        terminal.type("n")
+        terminal.enter("n")
         terminal.expect("nothing was removed")
         assert terminal.wait() == 1
     with Terminal(stored, "revoke", "fabrikam.com", "--no-input") as terminal:
@@ -190,7 +192,7 @@ def test_revoke_is_confirmed(stored: Cli) -> None:
     assert len(status(stored)) == 1
     with Terminal(stored, "revoke", "fabrikam.com") as terminal:
         terminal.expect("[y/N]: ")
-        terminal.type("y")
+        terminal.enter("y")
         terminal.expect("removed the grant")
         assert terminal.wait() == 0
     assert status(stored) == []

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-
 from cli.consents import consent, status, until
 from cli.terminal import Terminal
+
 from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
@@ -229,7 +229,12 @@ def test_what_entra_said_is_told_in_full_and_harmless(stored: Cli, emulator: Emu
 def test_throttling_is_temporary_and_says_how_long(stored: Cli, emulator: Emulator) -> None:
     emulator.control(fail={"path": "token", "times": 9, "status": 429, "headers": {"Retry-After": "120"}})
     error = stored("token", "--for", "exchange", "--json").expect(5).json["error"]
-    assert (error["id"], error["retry"], error["retry_after"], error["http_status"]) == ("RateLimited", "after", 120, 429)
+    assert (error["id"], error["retry"], error["retry_after"], error["http_status"]) == (
+        "RateLimited",
+        "after",
+        120,
+        429,
+    )
 
 
 def test_no_network_is_temporary(stored: Cli, emulator: Emulator) -> None:
@@ -309,18 +314,26 @@ def test_ctrl_c_in_the_middle_of_a_redemption_loses_nothing(stored: Cli, emulato
 def test_a_passphrase_is_asked_for_at_a_terminal(cli: Cli, emulator: Emulator, home: Path, right: bool) -> None:
     config = home / "config.toml"
     config.write_text('key = "passphrase"\n')
-    mine = Cli(home, {**cli.env, "PARTNERSAM_KEY_FILE": "", "PARTNERSAM_STORE": f"sqlite:{home}/mine.db", "PARTNERSAM_CONFIG": str(config)})
+    mine = Cli(
+        home,
+        {
+            **cli.env,
+            "PARTNERSAM_KEY_FILE": "",
+            "PARTNERSAM_STORE": f"sqlite:{home}/mine.db",
+            "PARTNERSAM_CONFIG": str(config),
+        },
+    )
     passphrase = "test only passphrase"
     canary.know("the store", passphrase)
     with Terminal(mine, "consent", "fabrikam.com", "--no-browser", columns=4000) as terminal:
         terminal.expect("passphrase of the store: ")
-        terminal.type(passphrase)
+        terminal.enter(passphrase)
         terminal.expect("address of the last page")
-        terminal.type(emulator.sign_in(re.findall(r"^https://\S+$", terminal.screen, re.MULTILINE)[0]).pasted)
+        terminal.enter(emulator.sign_in(re.findall(r"^https://\S+$", terminal.screen, re.MULTILINE)[0]).pasted)
         assert terminal.wait() == 0
     with Terminal(mine, "token", "--for", "graph") as terminal:
         terminal.expect("passphrase of the store: ")
-        terminal.type(passphrase if right else "another one")
+        terminal.enter(passphrase if right else "another one")
         assert terminal.wait() == (0 if right else 6)
         assert "another one" not in terminal.screen
     # Where nobody can be asked it is a missing key.
