@@ -150,7 +150,7 @@ table! { NUMBERS Entra
         customer CustomerAdministrator "look the correlation id up in the customer's sign-in log and except the partner's account from the policy" CUSTOMER_TOKEN "";
     "53003" ConditionalAccessBlocked Policy
         "a Conditional Access policy blocks tokens here"
-        PartnerAdministrator "look the correlation id up in the sign-in log; a named location for this machine is the usual answer" TOKEN ""
+        PartnerAdministrator "look the correlation id up in the sign-in log" TOKEN "a named location for this machine is the usual answer"
         customer CustomerAdministrator "look the correlation id up in the customer's sign-in log and except the partner's account from the policy" CUSTOMER_TOKEN "";
     "53004" ConditionalAccessBlocked Security
         "the account must prove its identity first because a sign-in looked risky"
@@ -310,7 +310,7 @@ table! { NUMBERS Entra
         AppDeveloper "register the redirect address under Web and set \"Allow public client flows\" to no" CONSENT "";
     "700027" AppCredentialInvalid Credential
         "the signature of the app's assertion could not be checked"
-        AppDeveloper "upload this certificate to the app registration; a new one takes some minutes to be known" TOKEN "";
+        AppDeveloper "upload this certificate to the app registration" TOKEN "a new one takes some minutes to be known";
     "700030" AppCredentialInvalid Credential
         "the app's certificate is not one that may sign for it"
         AppDeveloper "upload this certificate to the app registration" TOKEN "";
@@ -343,14 +343,14 @@ table! { NUMBERS Entra
         ServiceAccountOwner "" CONSENT "";
     "7000112" AppNotFound App
         "the app is disabled"
-        AppDeveloper "enable it under Enterprise applications; if Microsoft disabled it, ask why" TOKEN ""
+        AppDeveloper "enable it under Enterprise applications" TOKEN "if Microsoft disabled it, ask why"
         customer CustomerAdministrator "enable the app under Enterprise applications in the customer's tenant" CUSTOMER_TOKEN "";
     "7000114" AppMisconfigured App
         "the app may not make on-behalf-of calls"
         AppDeveloper "check the app registration" TOKEN "";
     "7000215" AppCredentialInvalid Credential
         "the client secret is wrong"
-        AppDeveloper "configure the secret's value, not its id; a new one takes some minutes to be known" TOKEN "";
+        AppDeveloper "configure the secret's value, not its id" TOKEN "a new one takes some minutes to be known";
     "7000218" AppMisconfigured Credential
         "the app is registered as a confidential client, and no credential was sent"
         AppDeveloper "configure the app's secret or certificate" TOKEN "";
@@ -530,7 +530,7 @@ table! { KEY_VAULT KeyVault
         HostAdministrator "have the vault's owner add get, list, set and delete of secrets to the access policy" STATUS "";
     "ForbiddenByRbac" StoreForbidden Permission
         "the identity lacks the vault's role"
-        HostAdministrator "have the vault's owner assign the role Key Vault Secrets Officer; it takes some minutes to be known" STATUS "";
+        HostAdministrator "have the vault's owner assign the role Key Vault Secrets Officer" STATUS "it takes some minutes to be known";
     "ObjectIsBeingDeleted" StoreConflict Wait
         "the secret is being deleted at this moment"
         Wait "wait a minute" STATUS "";
@@ -545,7 +545,7 @@ table! { KEY_VAULT KeyVault
         HostAdministrator "find out who disabled it and why, and enable it" STATUS "";
     "SecretNotFound" StoreUnavailable Vault
         "the vault has no secret of that name"
-        HostAdministrator "check the name of the vault and of the secret in the configuration; a new secret is made by a consent" CONSENT "";
+        HostAdministrator "check the name of the vault and of the secret in the configuration" CONSENT "that makes a new one";
     "Throttled" RateLimited Wait
         "the vault has had too many requests"
         Wait "wait as long as the error says" STATUS "";

@@ -16,7 +16,7 @@ Examples:
   partnersam explain < error.log
   python report.py 2>&1 | partnersam explain --json
 
-It knows the codes of Entra (AADSTS), Partner Center and Key Vault and partnersam's own, and finds them in any text, with the ids that a support
+It knows the codes of Entra (AADSTS), Partner Center and Key Vault and partnersam's own, and finds them in any text, with the ids that a support \
 ticket asks for. Nothing is sent. The exit code is 1 where the text has neither a code nor an id";
 
 #[derive(Debug, clap::Args)]
