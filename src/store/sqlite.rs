@@ -78,17 +78,7 @@ impl SqliteStore {
             return Err(invalid());
         }
         let path = std::path::absolute(path).map_err(|_| invalid())?;
-        Ok(Self(Arc::new(Place {
-            keys: KeyRing::new(keys),
-            leases: Leases::beside(&path),
-            journal: Journal::beside(&path),
-            path,
-            reader: Slot::default(),
-            writer: Slot::default(),
-            queue: Queue::default(),
-            last_commit: Mutex::new(None),
-            must_scrub: AtomicBool::new(false),
-        })))
+        Ok(Self(Arc::new(Place::new(path, KeyRing::new(keys)))))
     }
 
     /// Reads a record. Where there is no file yet there is no record, and none is made.
@@ -372,12 +362,30 @@ impl GrantStore for SqliteStore {
         .boxed()
     }
 
+    fn reopened(&self) -> Option<Arc<dyn GrantStore>> {
+        Some(Arc::new(Self(Arc::new(Place::new(self.0.path.clone(), self.0.keys.carried_over())))))
+    }
+
     fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>> {
         self.0.leases.take(name, patience).boxed()
     }
 }
 
 impl Place {
+    fn new(path: PathBuf, keys: KeyRing) -> Self {
+        Self {
+            keys,
+            leases: Leases::beside(&path),
+            journal: Journal::beside(&path),
+            path,
+            reader: Slot::default(),
+            writer: Slot::default(),
+            queue: Queue::default(),
+            last_commit: Mutex::new(None),
+            must_scrub: AtomicBool::new(false),
+        }
+    }
+
     /// Gets ready to read; false where there is no store yet.
     fn get_ready(&self) -> Result<bool> {
         let is_there = self.open_reader()?;

@@ -32,8 +32,22 @@ pub(super) fn key(service: &str, user: &str, may_create: bool) -> Result<StoreKe
 
 #[cfg(all(unix, not(target_os = "macos")))]
 fn open(service: &str, user: &str) -> Result<Entry> {
+    refuse_after_fork()?;
     let store = zbus_secret_service_keyring_store::Store::new().map_err(translate)?;
     build(&store, service, user, &HashMap::from([("label", "partnersam: key of a store of grants")]))
+}
+
+/// Below D-Bus stands a thread that every connection of the process shares. A forked child has the locks of that thread and not the thread, and
+/// would wait for it for ever.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn refuse_after_fork() -> Result<()> {
+    static ASKED_IN: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    let process = std::process::id();
+    if *ASKED_IN.get_or_init(|| process) == process {
+        return Ok(());
+    }
+    Err(failure(ErrorKind::ForkedHandle, "the keyring was asked before a fork and cannot be asked again in the child")
+        .with_hint("open the app before the fork and use it in the child, or use a key file"))
 }
 
 #[cfg(windows)]

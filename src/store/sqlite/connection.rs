@@ -42,7 +42,11 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        drop(self.lock());
+        // Without locking: in a child the lock may be held by a thread that only its parent has.
+        let slot = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|connection| connection.process != std::process::id()) {
+            mem::forget(slot.take());
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl KeyRing {
         Self { provider, loaded: Mutex::new(None) }
     }
 
+    /// The same source and key for a store that is opened anew. Never waits: a lock that was held when a process forked is never let go of in the child.
+    pub(super) fn carried_over(&self) -> Self {
+        Self { provider: Arc::clone(&self.provider), loaded: Mutex::new(self.loaded()) }
+    }
+
     /// The key, where it was loaded before. Never waits for somebody who is just loading it.
     pub(super) fn loaded(&self) -> Option<Arc<Keys>> {
         self.loaded.try_lock().ok().and_then(|loaded| loaded.clone())

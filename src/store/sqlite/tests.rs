@@ -528,6 +528,21 @@ async fn a_forked_child_lets_its_parents_connections_lie() {
     assert!(store.grant(&grant_key(1)).await.unwrap().is_some());
 }
 
+#[test]
+fn a_store_that_is_opened_anew_asks_for_no_key_again() {
+    let fixture = Fixture::new();
+    let keys = Arc::new(Forgetful::default());
+    let store = SqliteStore::new(&fixture.path(), keys.clone()).unwrap();
+    put(&store, 1, "not-a-real-refresh-token", Expect::Absent).now_or_never().unwrap().unwrap();
+    *keys.key.lock().unwrap() = None;
+    // As in a child that was forked while another thread was reading.
+    let _held = store.0.reader.lock();
+    let _busy = store.0.writer.lock();
+    let anew = store.reopened().unwrap();
+    assert_eq!(anew.location(), store.location());
+    assert!(anew.grant(&grant_key(1)).now_or_never().unwrap().unwrap().is_some());
+}
+
 // Size.
 
 #[test]
