@@ -83,6 +83,11 @@ typedef struct psam_consented psam_consented;
 typedef struct psam_error psam_error;
 
 /*
+ What the codes in a text mean. Owned by the caller, who ends it with psam_explanation_free().
+ */
+typedef struct psam_explanation psam_explanation;
+
+/*
  A list of grants as it was when it was asked for. Owned by the caller, who ends it with psam_grants_free().
  */
 typedef struct psam_grants psam_grants;
@@ -1053,6 +1058,56 @@ psam_status psam_grant_revoke(const struct psam_app *app,
                               const struct psam_cancel *cancel,
                               int32_t *removed,
                               struct psam_error **error);
+
+/*
+ Explains a number ("50076", "AADSTS50076", "900421", "2001"), a name ("SecretNotFound", "ConsentRequired", "invalid_grant"), or a whole error
+ text, JSON or not: one row for each code in it, and none where there is neither a code nor the id of a request. Needs no app and sends nothing.
+ */
+psam_status psam_explain(const char *text,
+                         struct psam_explanation **out,
+                         struct psam_error **error);
+
+/*
+ Ends an explanation. All texts that were read from it end with it. NULL is no error.
+ */
+psam_status psam_explanation_free(struct psam_explanation *explanation);
+
+/*
+ All of it as one JSON object, with the fields of `partnersam explain --json`: who must act, the class, the ids in the text and more. This and every
+ other text of an explanation is owned by it and lives until psam_explanation_free(); all getters return NULL or 0 where the handle is not valid.
+ */
+const char *psam_explanation_json(const struct psam_explanation *explanation);
+
+/*
+ How many rows there are.
+ */
+size_t psam_explanation_count(const struct psam_explanation *explanation);
+
+/*
+ A row's code, for example "AADSTS50076"; empty where the text has ids but no code; NULL past the end.
+ */
+const char *psam_explanation_code(const struct psam_explanation *explanation, size_t index);
+
+/*
+ What it means, in one sentence; NULL past the end.
+ */
+const char *psam_explanation_meaning(const struct psam_explanation *explanation, size_t index);
+
+/*
+ Who must act and what to do, in one sentence; NULL past the end.
+ */
+const char *psam_explanation_hint(const struct psam_explanation *explanation, size_t index);
+
+/*
+ The next command, with PARTNER, CUSTOMER and AUDIENCE for what the failed call was about; NULL where there is none, and past the end.
+ */
+const char *psam_explanation_command(const struct psam_explanation *explanation,
+                                     size_t index);
+
+/*
+ Where it is explained at length; NULL past the end.
+ */
+const char *psam_explanation_link(const struct psam_explanation *explanation, size_t index);
 
 #ifdef __cplusplus
 }  // extern "C"

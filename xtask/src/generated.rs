@@ -5,14 +5,18 @@ use std::path::Path;
 
 use similar::TextDiff;
 
-use crate::{Result, header, numbers, symbols, tell};
+use crate::{Result, explanations, header, numbers, symbols, tell};
 
 /// A file of the repository, and how it is made.
 type Generated = (&'static str, fn(&Path) -> Result<String>);
 
 /// In order: the header is made from the sources, the list of symbols from the header.
-const FILES: [Generated; 3] =
-    [(numbers::PATH, numbers::make), (header::PATH, header::make), (symbols::PATH, symbols::make)];
+const FILES: [Generated; 4] = [
+    (numbers::PATH, numbers::make),
+    (header::PATH, header::make),
+    (symbols::PATH, symbols::make),
+    (explanations::PATH, explanations::make),
+];
 
 /// Writes those that differ.
 pub(crate) fn write(root: &Path) -> Result<()> {

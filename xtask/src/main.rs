@@ -1,6 +1,7 @@
 //! The developer's verbs. `cargo run -p xtask -- gen` writes the generated files anew; with `--check` it fails, and shows the difference, when one of
 //! them is not what its sources make.
 
+mod explanations;
 mod generated;
 mod header;
 mod numbers;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo run -p xtask -- gen [--check] [--library FILE]
 
-gen                 write the generated files: include/partnersam.h and the tables made from the core
+gen                 write the generated files: include/partnersam.h, and the tables and the golden file made from the core
 gen --check         fail, and show the difference, when one of them is not what its sources make
 --library FILE      compare the symbols that FILE exports with bindings/c/symbols.txt too
 ";

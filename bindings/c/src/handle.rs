@@ -21,11 +21,20 @@ pub(crate) enum Kind {
     Grants = 5,
     Error = 6,
     Cancel = 7,
+    Explanation = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::App, Self::Token, Self::ConsentLink, Self::Consented, Self::Grants, Self::Error, Self::Cancel];
+    const ALL: [Self; 8] = [
+        Self::App,
+        Self::Token,
+        Self::ConsentLink,
+        Self::Consented,
+        Self::Grants,
+        Self::Error,
+        Self::Cancel,
+        Self::Explanation,
+    ];
 
     /// The type's name in C.
     pub(crate) fn name(self) -> &'static str {
@@ -37,6 +46,7 @@ impl Kind {
             Self::Grants => "psam_grants",
             Self::Error => "psam_error",
             Self::Cancel => "psam_cancel",
+            Self::Explanation => "psam_explanation",
         }
     }
 }
@@ -91,7 +101,7 @@ pub(crate) struct Address {
 
 const IS_WIDE: bool = usize::BITS >= 64;
 const ZERO_BITS: u32 = if IS_WIDE { 4 } else { 2 };
-const KIND_BITS: u32 = if IS_WIDE { 4 } else { 3 };
+const KIND_BITS: u32 = 4;
 const SLOT_BITS: u32 = if IS_WIDE { 28 } else { 14 };
 const GENERATION_BITS: u32 = usize::BITS - ZERO_BITS - KIND_BITS - SLOT_BITS;
 
@@ -130,7 +140,7 @@ impl Address {
     }
 }
 
-/// The generation after `generation`; never 0, so that no handle is null. After 2^28 uses of one slot (2^13 where pointers have 32 bits) it begins anew.
+/// The generation after `generation`; never 0, so that no handle is null. After 2^28 uses of one slot (2^12 where pointers have 32 bits) it begins anew.
 pub(crate) fn next_generation(generation: usize) -> usize {
     match (generation + 1) & ((1 << GENERATION_BITS) - 1) {
         0 => 1,
