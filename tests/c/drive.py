@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import canary
 from harness.emulator import Emulator
-from harness.places import logs
+from harness.places import ROOT, logs
+
+# What every language must say of every code.
+EXPLAINED = json.loads((ROOT / "tests/scenarios/explain.golden.json").read_text(encoding="utf-8"))["cases"]
 
 
 def answer(emulator: Emulator, question: str) -> str:
@@ -40,6 +44,12 @@ def answer(emulator: Emulator, question: str) -> str:
         return emulator.sign_in(url, upn).pasted
     elif verb == "seed":
         return emulator.seed_grants(rest)[0]["refresh_token"]
+    elif verb == "explain-count":
+        return str(len(EXPLAINED))
+    elif verb == "explain-text":
+        return str(EXPLAINED[int(rest)]["text"]).encode().hex()
+    elif verb == "explain-document":
+        return json.dumps(EXPLAINED[int(rest)]["document"], ensure_ascii=False, separators=(",", ":"))
     else:
         raise AssertionError(f"the program asks for something unknown: {question}")
     return "ok"
@@ -77,9 +87,13 @@ def run(command: list[str], variant: str, emulator: Emulator, env: dict[str, str
             else:
                 print(line, end="", flush=True)
         code = program.wait()
+        err.seek(said_before)
+        said = err.read()
+        # What valgrind and the sanitizers say of a child process does not reach the exit code.
+        if not code and re.search(r"^==\d+==", said, re.MULTILINE):
+            code = 1
         if code:
-            err.seek(said_before)
-            print(err.read()[-8000:], flush=True)
+            print(said[-8000:], flush=True)
             print(f"FAIL {variant}: the program ended with {code} after {passed} good cases", flush=True)
     return code
 

@@ -127,7 +127,15 @@ static void in_the_middle_of_things(void) {
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
 }
 
-const test_case fork_cases[] = {{"fork: a child goes on with an app whose store is a file, and so does its parent", child_goes_on},
+#ifdef __SANITIZE_ADDRESS__
+/* The allocator of gcc 12's AddressSanitizer holds locks of its own across a fork, and its children wait for them for ever. Valgrind looks at
+ * these cases instead. */
+const test_case fork_cases[] = {{NULL, NULL}};
+static const test_case left_out[]
+#else
+const test_case fork_cases[]
+#endif
+    __attribute__((unused)) = {{"fork: a child goes on with an app whose store is a file, and so does its parent", child_goes_on},
                                 {"fork: an app whose store is in memory says so in a child", memory_store},
                                 {"fork: in the middle of other threads' calls", in_the_middle_of_things},
                                 {NULL, NULL}};
