@@ -218,19 +218,21 @@ impl GrantStore for SqliteStore {
 
     fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
         async move {
-            let wanted = key.clone();
-            // The journal first: what is left in it must not outlive the grant.
-            off_thread(&self.0, move |place| place.journal.remove_grant(&wanted)).await?;
-            let key = key.clone();
+            let owner = key.clone();
             let place = Arc::clone(&self.0);
-            self.write(move |open| {
-                let removed = records::remove_grant(open, &key)?;
-                if removed {
-                    place.must_scrub.store(true, Ordering::Release);
-                }
-                Ok(removed)
-            })
-            .await
+            let removed = self
+                .write(move |open| {
+                    let removed = records::remove_grant(open, &owner)?;
+                    if removed {
+                        place.must_scrub.store(true, Ordering::Release);
+                    }
+                    Ok(removed)
+                })
+                .await?;
+            // After the record and not before: where the record cannot be removed, its newest token must not be lost.
+            let owner = key.clone();
+            off_thread(&self.0, move |place| place.journal.remove_grant(&owner)).await?;
+            Ok(removed)
         }
         .boxed()
     }

@@ -605,8 +605,12 @@ async fn a_store_that_another_process_keeps_busy_says_when_to_try_again() {
     assert_eq!(busy.kind(), ErrorKind::StoreUnavailable);
     assert!(busy.retry_after().is_some());
     assert!(store.grant(&grant_key(1)).await.unwrap().is_some(), "reading goes on");
+    // What cannot be removed keeps its newest token.
+    store.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real"), &grant_facts(), 1).await.unwrap();
+    store.remove_grant(&grant_key(1)).await.unwrap_err();
+    assert!(fixture.folder.path().join("grants.db.recovery").exists());
     raw.execute_batch("ROLLBACK").unwrap();
-    put(&store, 1, "not-a-real-refresh-token", Expect::Generation(1)).await.unwrap();
+    assert_eq!(put(&store, 1, "not-a-real-refresh-token", Expect::Generation(1)).await.unwrap(), Written::Yes(2));
 }
 
 #[tokio::test]
