@@ -8,6 +8,8 @@ import pytest
 from python.partner import answer, consent, environment, open_app, redemptions
 
 from harness.emulator import Emulator
+from harness.keyring import Keyring
+from partnersam import PartnerApp
 
 INHERITED = pytest.mark.xfail(
     reason="SQLite keeps its locks by process in memory, and a forked child inherits them: the store must be closed around the fork"
@@ -134,6 +136,38 @@ def test_what_a_child_saves_is_there_although_its_parent_has_closed(emulator: Em
         consent(emulator, app)
     childs, others = answer("outlives", OUTLIVES, environment(emulator, home), home)
     assert others == childs
+
+
+KEYRING = """
+import json, os, signal
+from partnersam import PartnerApp
+app = PartnerApp.from_env()
+app.token("fabrikam.com", "graph")
+ends = []
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        app.token("fabrikam.com", "graph", "contoso.com")
+        app.renew("fabrikam.com")
+        os._exit(0)
+    ends.append(os.waitpid(child, 0)[1])
+app.renew("fabrikam.com")
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.xfail(reason="the child opens its store anew without the key that its parent has")
+@pytest.mark.needs("gnome-keyring", "dbus-daemon")
+def test_a_child_has_the_key_that_the_keyring_gave_its_parent(
+    emulator: Emulator, home: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {name: value for name, value in environment(emulator, home).items() if name != "PARTNERSAM_KEY_FILE"}
+    for name, value in {**env, **keyring.env}.items():
+        monkeypatch.setenv(name, value)
+    with PartnerApp.from_env() as app:
+        consent(emulator, app)
+    assert answer("keyring", KEYRING, {**env, **keyring.env}, home) == [0] * 5
 
 
 IN_MEMORY = """
