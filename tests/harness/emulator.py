@@ -45,6 +45,8 @@ class Emulator:
         self._control = httpx.Client(base_url=self.ready["control"], verify=self.tls(), trust_env=False, timeout=30)
         canary.know("the emulator", *(app.get("client_secret") or "" for app in self.ready["apps"]))
         canary.know("the emulator", *(user["password"] for user in self.ready["users"]))
+        certificates = [each for app in self.ready["apps"] for each in app.get("certificates", [])]
+        canary.know("the emulator", *(each["pfx_passphrase"] for each in certificates))
         return self
 
     @property
@@ -109,6 +111,12 @@ class Emulator:
         self.ready["tenants"] += [each["tenant"] for each in partners]
         self.ready["users"] += [each["user"] for each in partners]
         return partners
+
+    def federated_token(self) -> str:
+        """What another identity provider would say of the `cpv` app's workload."""
+        token: str = self._tell("/federated-token", {})["token"]
+        canary.know("the emulator", token)
+        return token
 
     def _tell(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._control.post(path, json=dict(body))

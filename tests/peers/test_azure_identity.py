@@ -8,7 +8,12 @@ from urllib.parse import urlencode
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import AuthorizationCodeCredential, ClientSecretCredential
+from azure.identity import (
+    AuthorizationCodeCredential,
+    CertificateCredential,
+    ClientAssertionCredential,
+    ClientSecretCredential,
+)
 
 from harness.emulator import Emulator
 
@@ -110,3 +115,26 @@ def test_consent_that_was_withdrawn_is_refused(emulator: Emulator) -> None:
         emulator.control(consent={"tenant": "fabrikam.com", "resource": "graph", "granted": False})
         with pytest.raises(ClientAuthenticationError, match="AADSTS65001"):
             credential.get_token(GRAPH, claims=CHALLENGE)
+
+
+@pytest.mark.parametrize("form", ["pem", "pfx"])
+def test_a_certificate_file_gives_a_token(emulator: Emulator, form: str) -> None:
+    app = emulator.app("cpv")
+    certificate = app["certificates"][0]
+    password = certificate["pfx_passphrase"] if form == "pfx" else None
+    file = certificate[f"{form}_file"]
+    with CertificateCredential(
+        app["tenant"], app["client_id"], file, password=password, retry_total=0, **options(emulator)
+    ) as credential:
+        first = credential.get_token(GRAPH)
+        assert credential.get_token(GRAPH).token == first.token
+    assert [each["credential"] for each in emulator.requests()] == ["certificate"]
+
+
+def test_a_federated_assertion_stands_for_the_app(emulator: Emulator) -> None:
+    app = emulator.app("cpv")
+    with ClientAssertionCredential(
+        app["tenant"], app["client_id"], emulator.federated_token, retry_total=0, **options(emulator)
+    ) as credential:
+        credential.get_token(GRAPH)
+    assert [each["credential"] for each in emulator.requests()] == ["federated"]

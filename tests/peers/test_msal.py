@@ -6,6 +6,7 @@ the emulator is no host that the real Entra would vouch for.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msal
@@ -160,3 +161,44 @@ def test_a_throttled_client_waits_as_long_as_it_was_told(emulator: Emulator) -> 
     assert "access_token" not in first
     assert client.acquire_token_for_client(GRAPH) == first
     assert [each["status"] for each in emulator.requests()] == [429]
+
+
+def by_certificate(emulator: Emulator, **credential: Any) -> dict[str, Any]:
+    """A token for the app with this credential, and how the emulator saw it."""
+    client = confidential(emulator, emulator.app("cpv")["tenant"], secret=credential)
+    good(client.acquire_token_for_client(GRAPH))
+    client.acquire_token_for_client(GRAPH, claims_challenge='{"access_token":{"nbf":{"essential":true,"value":"1"}}}')
+    seen = emulator.requests(grant_type="client_credentials")
+    assert [each["credential"] for each in seen] == ["certificate", "certificate"]
+    assert seen[1]["assertion_reused"], "one assertion, signed once, is good for ten minutes"
+    return seen[0]
+
+
+def test_a_pem_certificate_proves_the_app_by_ps256(emulator: Emulator) -> None:
+    certificate = emulator.app("cpv")["certificates"][0]
+    pem = Path(certificate["pem_file"]).read_text()
+    seen = by_certificate(emulator, private_key=pem, public_certificate=pem)
+    assert seen["assertion_algorithm"] == "PS256"
+
+
+def test_a_sha1_thumbprint_proves_the_app_by_rs256(emulator: Emulator) -> None:
+    certificate = emulator.app("cpv")["certificates"][0]
+    pem = Path(certificate["pem_file"]).read_text()
+    seen = by_certificate(emulator, private_key=pem, thumbprint=certificate["thumbprint_sha1"])
+    assert seen["assertion_algorithm"] == "RS256"
+
+
+def test_an_encrypted_pfx_proves_the_app(emulator: Emulator) -> None:
+    certificate = emulator.app("cpv")["certificates"][0]
+    seen = by_certificate(
+        emulator, private_key_pfx_path=certificate["pfx_file"], passphrase=certificate["pfx_passphrase"]
+    )
+    assert seen["assertion_algorithm"] == "PS256"
+
+
+def test_a_certificate_of_another_app_is_refused_with_entras_code(emulator: Emulator) -> None:
+    certificate = emulator.app("csp")["certificates"][0]
+    other = {"private_key_pfx_path": certificate["pfx_file"], "passphrase": certificate["pfx_passphrase"]}
+    client = confidential(emulator, emulator.app("cpv")["tenant"], secret=other)
+    result = client.acquire_token_for_client(GRAPH)
+    assert (result["error"], result["error_codes"]) == ("invalid_client", [700027])

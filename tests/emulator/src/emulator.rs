@@ -1,17 +1,18 @@
 //! Starting and stopping the whole.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::task::JoinSet;
 
 use crate::{
-    arm, control, entra, graph,
+    arm, certificates, control,
+    credentials::Credentials,
+    entra,
+    files::Files,
+    graph,
     listen::{self, Face, Ports},
     partner_center,
-    ready::{self, Ready},
+    ready::{App, Ready},
     samples,
     signing_keys::SigningKey,
     state::{Urls, World},
@@ -57,7 +58,7 @@ pub struct Emulator {
     ready: Ready,
     world: Arc<World>,
     tasks: JoinSet<()>,
-    files: Files,
+    files: Arc<Files>,
 }
 
 impl Emulator {
@@ -70,16 +71,27 @@ impl Emulator {
     /// [`Error`] says which of ports, files or keys could not be had; nothing is left running then.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let ports = Ports::bind(options.port_base).await.map_err(Error::Listen)?;
-        let (identity, key) = tokio::task::spawn_blocking(|| Ok((Identity::generate()?, SigningKey::generate()?)))
-            .await
-            .map_err(|error| Error::Keys(error.to_string()))?
-            .map_err(Error::Keys)?;
+        let failed = |error: tokio::task::JoinError| Error::Keys(error.to_string());
+        let key = tokio::task::spawn_blocking(SigningKey::generate);
+        let made = tokio::task::spawn_blocking(|| Ok((Identity::generate()?, sample_certificates()?)));
+        let key = key.await.map_err(failed)?.map_err(Error::Keys)?;
+        let (identity, certificates) = made.await.map_err(failed)?.map_err(Error::Keys)?;
 
-        let mut files = Files::default();
-        let ca_file = files.place_ca(&options, identity.ca_pem())?;
+        let files = Arc::new(Files::beside(&options)?);
+        let ca_file = match &options.ca_file {
+            Some(path) => files.write_at(path, identity.ca_pem().as_bytes())?,
+            None => files.write("ca.pem", identity.ca_pem().as_bytes())?,
+        };
+        let mut placed = Vec::new();
+        let mut registered = Vec::new();
+        for (app, made) in certificates {
+            placed.push((app.client_id.clone(), made.place(&files, &app.profile)?));
+            registered.push((app.client_id, made.certificate));
+        }
         let urls = Urls::on(&ports);
-        let ready = samples::ready(&urls, ca_file);
-        let world = Arc::new(World::new(urls, key).map_err(Error::Keys)?);
+        let ready = samples::ready(&urls, ca_file, placed);
+        let credentials = Credentials::samples(&urls, &registered);
+        let world = Arc::new(World::new(urls, key, Arc::clone(&files), credentials).map_err(Error::Keys)?);
 
         let acceptor = identity.acceptor().map_err(Error::Keys)?;
         let mut tasks = JoinSet::new();
@@ -97,8 +109,7 @@ impl Emulator {
         }
 
         if let Some(path) = options.ready_file {
-            ready::write(&path, &ready).map_err(|source| Error::File { path: path.clone(), source })?;
-            files.remove.push(path);
+            files.write_at(&path, ready.to_text()?.as_bytes())?;
         }
         Ok(Self { ready, world, tasks, files })
     }
@@ -120,50 +131,28 @@ impl Emulator {
     }
 }
 
-/// The files to remove at the end, also when the emulator is only dropped.
-#[derive(Debug, Default)]
-struct Files {
-    remove: Vec<PathBuf>,
-    folder: Option<PathBuf>,
-}
-
-impl Files {
-    fn place_ca(&mut self, options: &Options, pem: &str) -> Result<PathBuf, Error> {
-        let path = match (&options.ca_file, &options.ready_file) {
-            (Some(path), _) => path.clone(),
-            (None, Some(ready)) => beside(ready),
-            (None, None) => {
-                let folder =
-                    std::env::temp_dir().join(format!("partnersam-emulator-{}", uuid::Uuid::new_v4().simple()));
-                std::fs::create_dir(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
-                self.folder = Some(folder.clone());
-                folder.join("ca.pem")
-            }
-        };
-        ready::write_file(&path, pem.as_bytes()).map_err(|source| Error::File { path: path.clone(), source })?;
-        // Clients in other folders need it whole, whatever the working directory of this process is.
-        let path = std::path::absolute(&path).unwrap_or(path);
-        self.remove.push(path.clone());
-        Ok(path)
-    }
-
-    fn clear(&mut self) {
-        for path in self.remove.drain(..) {
-            // It may be gone already, and nobody is left to tell.
-            drop(std::fs::remove_file(path));
-        }
-        if let Some(folder) = self.folder.take() {
-            drop(std::fs::remove_dir(folder));
-        }
-    }
-}
-
-impl Drop for Files {
+impl Drop for Emulator {
     fn drop(&mut self) {
-        self.clear();
+        // What still runs may hold them, and must not keep them there.
+        self.files.clear();
     }
 }
 
-fn beside(ready: &Path) -> PathBuf {
-    ready.with_extension("ca.pem")
+/// Days that the sample certificates are good for.
+const CERTIFICATE_DAYS: i64 = 365;
+
+/// One certificate for each app that has a credential; they share a key, because making one takes long.
+fn sample_certificates() -> Result<Vec<(App, certificates::Made)>, String> {
+    let key = certificates::generate_key()?;
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    samples::apps()
+        .into_iter()
+        .filter(|app| !app.public)
+        .map(|app| {
+            let passphrase = format!("emulator-only-passphrase-{}", app.profile);
+            let (starts, ends) = (now - 86_400, now + CERTIFICATE_DAYS * 86_400);
+            let made = certificates::Made::new(&format!("emulator {}", app.profile), &key, starts, ends, passphrase)?;
+            Ok((app, made))
+        })
+        .collect()
 }

@@ -17,11 +17,14 @@
 
 mod arm;
 mod bearer;
+mod certificates;
 mod control;
+mod credentials;
 mod directory;
 mod emulator;
 mod entra;
 mod fault;
+mod files;
 mod form;
 mod grants;
 mod graph;
@@ -37,6 +40,7 @@ mod scopes;
 mod signing_keys;
 mod state;
 mod tls;
+mod workload_identity;
 
 pub use emulator::{Emulator, Error, Options};
-pub use ready::{App, Customer, Ready, Tenant, TenantKind, User};
+pub use ready::{App, Certificate, Customer, FederatedCredential, Ready, Tenant, TenantKind, User};

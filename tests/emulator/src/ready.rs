@@ -25,6 +25,9 @@ pub struct Ready {
     pub arm: String,
     /// Scenarios and the request log.
     pub control: String,
+    /// The issuer of federated tokens (`POST /federated-token` at `control`), an identity provider that is not Entra.
+    #[serde(default)]
+    pub workload_issuer: String,
     /// The certificate authority of all ports, PEM.
     pub ca_file: PathBuf,
     /// The sample tenants.
@@ -111,13 +114,48 @@ pub struct App {
     pub redirect_uris: Vec<String>,
     /// Whether it is a public client (no credential).
     pub public: bool,
+    /// Certificates that the app may prove itself with instead of the secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
+    /// Identity providers whose tokens the app may prove itself with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub federated_credentials: Vec<FederatedCredential>,
 }
 
-/// Writes the ready file so that a reader sees all of it or none.
-pub(crate) fn write(path: &Path, ready: &Ready) -> io::Result<()> {
-    let mut text = serde_json::to_string_pretty(ready).map_err(io::Error::other)?;
-    text.push('\n');
-    write_file(path, text.as_bytes())
+/// A certificate credential with its key, in two forms.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Certificate {
+    /// The key, not encrypted, and the certificate.
+    pub pem_file: PathBuf,
+    /// Both in PKCS#12, encrypted.
+    pub pfx_file: PathBuf,
+    /// A made-up passphrase for `pfx_file`.
+    pub pfx_passphrase: String,
+    /// Upper-case hexadecimal.
+    pub thumbprint_sha256: String,
+    /// The same of the older hash.
+    pub thumbprint_sha1: String,
+    /// RFC 3339.
+    pub expires_on: String,
+}
+
+/// Whose tokens stand for an app's own credential.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct FederatedCredential {
+    /// `iss`, to the letter.
+    pub issuer: String,
+    /// `sub`, to the letter.
+    pub subject: String,
+    /// `aud`.
+    pub audience: String,
+}
+
+impl Ready {
+    /// The ready file's content.
+    pub(crate) fn to_text(&self) -> Result<String, crate::Error> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| crate::Error::Keys(error.to_string()))?;
+        Ok(text + "\n")
+    }
 }
 
 /// Writes a file of mode 0600 beside its final name, then renames it there.

@@ -1,6 +1,6 @@
 //! What came to the token endpoint, without secrets, for tests to count.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use aws_lc_rs::digest;
 use serde::Serialize;
@@ -27,6 +27,17 @@ pub(crate) struct Entry {
     pub(crate) refresh_token_sha256: Option<String>,
     /// The same of the one that was returned.
     pub(crate) new_refresh_token_sha256: Option<String>,
+    /// What the app proved itself with, right or wrong: `secret`, `certificate` or `federated`.
+    pub(crate) credential: Option<&'static str>,
+    /// The beginning of the SHA-256 of the client assertion.
+    pub(crate) assertion_sha256: Option<String>,
+    /// The same of its `jti`.
+    pub(crate) assertion_id_sha256: Option<String>,
+    pub(crate) assertion_algorithm: Option<String>,
+    /// How its header names the key.
+    pub(crate) assertion_key: Option<String>,
+    /// Its `jti` was in a request before. Entra takes it again all the same, until it expires.
+    pub(crate) assertion_reused: bool,
     pub(crate) status: u16,
     pub(crate) error: Option<String>,
     pub(crate) error_codes: Vec<u32>,
@@ -43,6 +54,8 @@ pub(crate) struct Entry {
 pub(crate) struct RequestLog {
     entries: VecDeque<Entry>,
     count: u64,
+    /// Client ids and fingerprints of `jti` seen since the last reset.
+    assertion_ids: HashSet<(Option<String>, String)>,
 }
 
 impl RequestLog {
@@ -51,6 +64,12 @@ impl RequestLog {
         entry.number = self.count;
         if self.entries.len() >= KEPT {
             self.entries.pop_front();
+        }
+        if let Some(id) = &entry.assertion_id_sha256 {
+            if self.assertion_ids.len() >= KEPT {
+                self.assertion_ids.clear();
+            }
+            entry.assertion_reused = !self.assertion_ids.insert((entry.client_id.clone(), id.clone()));
         }
         self.entries.push_back(entry);
     }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::{
-    ready::{App, Customer, Ready, Tenant, TenantKind, User},
+    credentials::Federated,
+    ready::{App, Certificate, Customer, FederatedCredential, Ready, Tenant, TenantKind, User},
     resources::{self, Resource},
     state::Urls,
+    workload_identity,
 };
 
 pub(crate) const VENDOR: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -99,6 +101,8 @@ pub(crate) fn apps() -> Vec<App> {
             tenant: VENDOR.into(),
             redirect_uris: redirects(&[]),
             public: false,
+            certificates: Vec::new(),
+            federated_credentials: Vec::new(),
         },
         App {
             profile: "csp".into(),
@@ -107,6 +111,8 @@ pub(crate) fn apps() -> Vec<App> {
             tenant: FABRIKAM.into(),
             redirect_uris: redirects(&["https://automation.fabrikam.com/consent/callback"]),
             public: false,
+            certificates: Vec::new(),
+            federated_credentials: Vec::new(),
         },
         App {
             profile: "public".into(),
@@ -115,6 +121,8 @@ pub(crate) fn apps() -> Vec<App> {
             tenant: FABRIKAM.into(),
             redirect_uris: redirects(&["https://login.microsoftonline.com/common/oauth2/nativeclient"]),
             public: true,
+            certificates: Vec::new(),
+            federated_credentials: Vec::new(),
         },
     ]
 }
@@ -138,7 +146,24 @@ pub(crate) fn consents() -> Vec<(String, String, &'static str)> {
     consents
 }
 
-pub(crate) fn ready(urls: &Urls, ca_file: PathBuf) -> Ready {
+/// The federated credential of a sample app: the workload of this name may act as the app.
+pub(crate) fn federated(urls: &Urls, profile: &str) -> Federated {
+    Federated {
+        issuer: workload_identity::issuer(urls),
+        subject: format!("system:serviceaccount:automation:{profile}"),
+        audience: "api://AzureADTokenExchange".to_owned(),
+    }
+}
+
+/// The whole ready file; `certificates` are those of the apps, by client id.
+pub(crate) fn ready(urls: &Urls, ca_file: PathBuf, certificates: Vec<(String, Certificate)>) -> Ready {
+    let mut apps = apps();
+    for app in apps.iter_mut().filter(|app| !app.public) {
+        let own = certificates.iter().filter(|(client_id, _)| *client_id == app.client_id);
+        app.certificates = own.map(|(_, certificate)| certificate.clone()).collect();
+        let Federated { issuer, subject, audience } = federated(urls, &app.profile);
+        app.federated_credentials = vec![FederatedCredential { issuer, subject, audience }];
+    }
     Ready {
         schema_version: 1,
         pid: std::process::id(),
@@ -147,10 +172,11 @@ pub(crate) fn ready(urls: &Urls, ca_file: PathBuf) -> Ready {
         graph: urls.graph.clone(),
         arm: urls.arm.clone(),
         control: urls.control.clone(),
+        workload_issuer: workload_identity::issuer(urls),
         ca_file,
         tenants: tenants(),
         users: users(),
         customers: customers(),
-        apps: apps(),
+        apps,
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Scenario {
     pub(crate) numbers_as_strings: bool,
     pub(crate) bad_id_token: Option<BadIdToken>,
     pub(crate) secret_expired: bool,
+    /// How often a credential that is added from now on is refused before it works.
+    pub(crate) propagating: u32,
     /// How many device-code polls are answered with `slow_down`.
     pub(crate) slow_down: u32,
     /// Seconds between device-code polls.
@@ -44,6 +46,7 @@ impl Default for Scenario {
             numbers_as_strings: false,
             bad_id_token: None,
             secret_expired: false,
+            propagating: 0,
             slow_down: 0,
             device_interval: 1,
             fail: Vec::new(),
@@ -165,6 +168,7 @@ pub(crate) struct Change {
     #[serde(deserialize_with = "present")]
     bad_id_token: Option<Option<BadIdToken>>,
     secret_expired: Option<bool>,
+    propagating: Option<u32>,
     slow_down: Option<u32>,
     device_interval: Option<u32>,
     #[serde(deserialize_with = "present")]
@@ -238,6 +242,7 @@ impl Change {
         set(&mut next.numbers_as_strings, self.numbers_as_strings);
         set(&mut next.bad_id_token, self.bad_id_token);
         set(&mut next.secret_expired, self.secret_expired);
+        set(&mut next.propagating, self.propagating);
         set(&mut next.slow_down, self.slow_down);
         set(&mut next.device_interval, self.device_interval);
         if let Some(seconds) = self.access_token_lifetime {

@@ -53,13 +53,13 @@ impl SigningKey {
         Ok(signature)
     }
 
-    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
             .verify(message, signature)
             .is_ok()
     }
 
-    fn jwk(&self, issuer: &str) -> Value {
+    pub(crate) fn jwk(&self, issuer: &str) -> Value {
         json!({
             "kty": "RSA", "use": "sig", "kid": self.kid, "x5t": self.kid,
             "n": self.modulus, "e": self.exponent, "x5c": [self.certificate], "issuer": issuer,

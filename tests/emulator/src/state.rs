@@ -9,13 +9,16 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::{
+    credentials::Credentials,
     directory::Directory,
     entra::sign_in::SignIns,
+    files::Files,
     grants::Grants,
     listen::Ports,
     request_log::RequestLog,
     scenario::Scenario,
     signing_keys::{SigningKey, SigningKeys},
+    workload_identity::WorkloadIdentity,
 };
 
 /// Where the faces listen, without trailing slashes.
@@ -33,11 +36,18 @@ impl Urls {
         let url = |place| format!("https://localhost:{}", ports.number(place));
         Self { authority: url(0), partner_center: url(1), graph: url(2), arm: url(3), control: url(4) }
     }
+
+    /// The authority by each of its names.
+    pub(crate) fn authorities(&self) -> [String; 3] {
+        ["localhost", "127.0.0.1", "[::1]"].map(|host| self.authority.replacen("localhost", host, 1))
+    }
 }
 
 /// The whole of it.
 pub(crate) struct World {
     pub(crate) urls: Urls,
+    pub(crate) files: Arc<Files>,
+    pub(crate) workload_identity: WorkloadIdentity,
     keys: RwLock<SigningKeys>,
     state: Mutex<State>,
     stop: Notify,
@@ -50,18 +60,23 @@ pub(crate) struct State {
     pub(crate) grants: Grants,
     pub(crate) sign_ins: SignIns,
     pub(crate) log: RequestLog,
+    pub(crate) credentials: Credentials,
+    /// As they were at the start.
+    sample_credentials: Credentials,
     /// Raised by `expire_tokens`: access tokens of an older one are refused.
     pub(crate) token_epoch: u64,
 }
 
 impl State {
-    fn new() -> Result<Self, String> {
+    fn new(credentials: Credentials) -> Result<Self, String> {
         Ok(Self {
             directory: Directory::samples(),
             scenario: Scenario::default(),
             grants: Grants::new()?,
             sign_ins: SignIns::default(),
             log: RequestLog::default(),
+            credentials: credentials.clone(),
+            sample_credentials: credentials,
             token_epoch: 1,
         })
     }
@@ -69,7 +84,7 @@ impl State {
     /// Back to the samples; access tokens issued before are refused after it.
     pub(crate) fn reset(&mut self) -> Result<(), String> {
         let epoch = self.token_epoch + 1;
-        *self = Self::new()?;
+        *self = Self::new(std::mem::take(&mut self.sample_credentials))?;
         self.token_epoch = epoch;
         Ok(())
     }
@@ -88,11 +103,18 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
-    pub(crate) fn new(urls: Urls, key: SigningKey) -> Result<Self, String> {
+    pub(crate) fn new(
+        urls: Urls,
+        key: SigningKey,
+        files: Arc<Files>,
+        credentials: Credentials,
+    ) -> Result<Self, String> {
         Ok(Self {
             urls,
+            files,
+            workload_identity: WorkloadIdentity::default(),
             keys: RwLock::new(SigningKeys::new(key)),
-            state: Mutex::new(State::new()?),
+            state: Mutex::new(State::new(credentials)?),
             stop: Notify::new(),
         })
     }

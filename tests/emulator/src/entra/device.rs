@@ -11,6 +11,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
+    assertion::Place,
     client::Client,
     errors::{EntraError, Ids, aadsts, json_response, missing},
     metadata::unknown_tenant,
@@ -59,8 +60,14 @@ fn answer(world: &World, v1: bool, tenant: &str, headers: &HeaderMap, body: &[u8
 
 fn issue(world: &World, v1: bool, tenant: &str, headers: &HeaderMap, form: &Form) -> Result<Value, EntraError> {
     let mut state = world.lock();
+    let state = &mut *state;
     let path = state.directory.tenant_path(tenant).ok_or_else(|| unknown_tenant(tenant))?;
-    let app = Client::of(headers, form).app(&state, tenant)?;
+    let client = Client::of(headers, form);
+    let app = client.app(state, tenant)?;
+    // No credential is needed here; a wrong assertion is refused all the same.
+    if client.asserts() {
+        client.authenticate(&Place { world, path: &path, written: tenant, v1 }, state, &app)?;
+    }
     let scopes = if v1 {
         let resource = form.get("resource").ok_or_else(|| missing("resource"))?;
         Scopes {

@@ -22,7 +22,8 @@ pub(crate) struct EntraError {
 /// The error with this AADSTS number; status, `error` and `suberror` follow from it.
 pub(crate) fn aadsts(code: u32, text: impl Into<String>) -> EntraError {
     let (status, error, suberror) = match code {
-        7_000_215 | 7_000_222 | 7_000_218 | 700_025 | 700_027 | 700_024 => (401, "invalid_client", None),
+        7_000_215 | 7_000_222 | 7_000_218 | 700_025 | 700_021 | 700_023 | 700_024 | 700_027 | 700_211 | 700_212
+        | 700_213 | 50_013 => (401, "invalid_client", None),
         50_011 | 500_112 => (400, "invalid_client", None),
         700_016 | 7_000_229 => (400, "unauthorized_client", None),
         500_011 => (400, "invalid_resource", None),

@@ -1,6 +1,7 @@
 //! Entra ID.
 
 mod admin_consent;
+mod assertion;
 mod authorize;
 mod client;
 mod device;

@@ -13,7 +13,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use super::{
-    client::Client,
+    assertion::Place,
+    client::{Client, Proof},
     errors::{EntraError, Ids, aadsts, json_response, missing},
     metadata::unknown_tenant,
     tokens::{About, AccessToken, IdToken, Subject},
@@ -108,6 +109,7 @@ fn handle(
 fn entry(v1: bool, tenant: &str, headers: &HeaderMap, form: &Form, client: &Client, ids: &Ids) -> Entry {
     let short = |text: &str| text.chars().take(500).collect::<String>();
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(short);
+    let assertion = client.sent_assertion();
     Entry {
         version: if v1 { "v1" } else { "v2" },
         tenant: short(tenant),
@@ -117,6 +119,11 @@ fn entry(v1: bool, tenant: &str, headers: &HeaderMap, form: &Form, client: &Clie
         resource: form.get("resource").map(short),
         refresh_token_sha256: form.get("refresh_token").map(fingerprint),
         correlation_id: ids.correlation.clone(),
+        credential: client.shown(),
+        assertion_sha256: client.assertion_text().map(fingerprint),
+        assertion_id_sha256: assertion.as_ref().and_then(|sent| sent.id()).map(fingerprint),
+        assertion_algorithm: assertion.as_ref().and_then(|sent| sent.algorithm()).map(short),
+        assertion_key: assertion.as_ref().and_then(|sent| sent.shown_key()).map(short),
         client_sku: header("x-client-sku"),
         user_agent: header("user-agent"),
         ..Entry::default()
@@ -203,8 +210,9 @@ fn redeem(world: &World, v1: bool, tenant: &str, client: &Client, form: &Form) -
     if !v1 && form.get("resource").is_some() {
         return Err(aadsts(901_002, "The 'resource' request parameter is not supported."));
     }
-    client.authenticate(state, &app)?;
-    let request = Request { world, v1, path, app, form };
+    let place = Place { world, path: &path, written: tenant, v1 };
+    let proof = client.authenticate(&place, state, &app)?;
+    let request = Request { world, v1, path, app, proof, form };
     match grant_type {
         "authorization_code" => request.code(state),
         "refresh_token" => request.refresh(state),
@@ -223,6 +231,7 @@ struct Request<'a> {
     v1: bool,
     path: TenantPath,
     app: App,
+    proof: Proof,
     form: &'a Form,
 }
 
@@ -435,7 +444,8 @@ impl Request<'_> {
             .granted(tenant, &self.app.client_id, asked.resource)
             .map(|granted| granted.iter().cloned().collect())
             .unwrap_or_default();
-        let subject = Subject { tenant, app: &self.app, user: None, asked: &asked, permissions: &permissions };
+        let subject =
+            Subject { tenant, app: &self.app, proof: self.proof, user: None, asked: &asked, permissions: &permissions };
         let access = AccessToken::new(self.world, state, &subject);
         Ok(Reply {
             access,
@@ -473,6 +483,7 @@ impl Request<'_> {
         let subject = Subject {
             tenant: delegated.tenant,
             app: &self.app,
+            proof: self.proof,
             user: Some((&user, mfa)),
             asked: &asked,
             permissions: &permissions,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::metadata::issuer;
+use super::{client::Proof, metadata::issuer};
 use crate::{
     grants::random,
     jwt,
@@ -24,6 +24,7 @@ pub(crate) struct AccessToken {
 pub(crate) struct Subject<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) app: &'a App,
+    pub(crate) proof: Proof,
     /// Nobody for an app-only token.
     pub(crate) user: Option<(&'a User, bool)>,
     pub(crate) asked: &'a Asked,
@@ -45,7 +46,7 @@ impl AccessToken {
         add("nbf", json!(now));
         add("exp", json!(now + lifetime));
         add("appid", json!(subject.app.client_id));
-        add("appidacr", json!(if subject.app.public { "0" } else { "1" }));
+        add("appidacr", json!(subject.proof.appidacr()));
         add("idp", json!(issuer(&world.urls.authority, subject.tenant, true)));
         add("tid", json!(subject.tenant));
         match subject.user {

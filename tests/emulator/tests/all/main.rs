@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod apis;
+mod assertions;
 mod client;
 mod codes;
 mod devices;

@@ -1,5 +1,7 @@
 //! The control port: scenarios, the request log, and sign-ins by one call.
 
+mod credentials;
+
 use std::sync::Arc;
 
 use axum::{
@@ -27,6 +29,7 @@ use crate::{
     scenario::{Change, ConsentChange, Revoke},
     signing_keys::SigningKey,
     state::{State, World, rfc3339},
+    workload_identity,
 };
 
 struct Control {
@@ -48,6 +51,13 @@ pub(crate) fn router(world: Arc<World>, ready: Ready) -> Router {
         .route("/signin", post(sign_in_at_once))
         .route("/partners", post(partners))
         .route("/grants", post(grants))
+        .route("/certificates", post(credentials::certificate))
+        .route("/federated-token", post(credentials::federated_token))
+        .route(
+            &format!("{}/.well-known/openid-configuration", workload_identity::PATH),
+            get(credentials::workload_configuration),
+        )
+        .route(&format!("{}/keys", workload_identity::PATH), get(credentials::workload_keys))
         .route("/shutdown", post(shutdown))
         .layer(DefaultBodyLimit::max(MOST_BODY * 16))
         .with_state(Arc::new(Control { world, ready }))
@@ -108,6 +118,7 @@ fn describe(state: &State) -> Value {
         "sign_ins": state.sign_ins.count(),
         "token_requests": state.log.count(),
         "consents": consents,
+        "credentials": state.credentials.rows(),
     })
 }
 
