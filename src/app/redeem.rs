@@ -20,7 +20,8 @@ use crate::protocol::{jwt, mfa, oauth};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::{Expect, Grant, GrantFacts, GrantKey, GrantState, TokenFacts, TokenKey, Written};
 
-/// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too.
+/// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too, except where
+/// a refresh token is good for one use.
 const LEASE_PATIENCE: Duration = Duration::from_secs(45);
 
 /// Days that Entra's refresh tokens live after their last use
@@ -55,8 +56,16 @@ impl Inner {
         claims: Option<&str>,
     ) -> Result<Token> {
         let lease = self.store.lease(&self.lease_name(key), LEASE_PATIENCE).await?;
-        // Whether nobody else can be using this grant's refresh token just now.
-        let is_alone = lease.is_some() && self.config.authority.one_use_refresh_tokens();
+        // Where a refresh token is good for one use, to go on beside another process would be to lose the grant. Elsewhere it costs a call.
+        let is_alone = self.config.authority.one_use_refresh_tokens();
+        if is_alone && lease.is_none() {
+            return Err(Error::new(
+                ErrorKind::DeadlineExceeded,
+                "token",
+                "another process has been redeeming this grant for too long",
+            )
+            .with_context("seconds", LEASE_PATIENCE.as_secs()));
+        }
         if !bypass
             && let Some(token) = self.kept_token(key, token_key).await?.filter(|token| token.is_fresh(self.clock.now()))
         {
