@@ -7,6 +7,7 @@ grant revoked on reuse, the issuer named in every reply (RFC 9207), tokens for o
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -236,7 +237,6 @@ def test_python_completes_a_consent(lab: Lab, app: PartnerApp, mode: str) -> Non
     consented = app.complete_consent(reply.fields if mode == "form_post" else reply.pasted)
     assert consented.mfa == "yes"
     tokens = [app.token(NAME, audience).token for audience in (GRAPH, PARTNER_CENTER)]
-    canary.know("oidc-provider", *tokens)
     # Another process of another language finds the same.
     assert lab.token(GRAPH).expect().stdout.strip() == tokens[0]
 
@@ -270,3 +270,16 @@ def test_python_takes_a_device_code(lab: Lab, app: PartnerApp) -> None:
     assert app.complete_device_consent(device).taints == ["device_code"]
     app.renew(NAME)
     assert [grant.state for grant in app.grants()] == ["active"]
+
+
+def test_a_process_that_hangs_with_the_lease_is_not_passed_by(lab: Lab) -> None:
+    """Two at once would use one refresh token twice. After 45 seconds the second gives up instead, and says that it can be tried again."""
+    lab.consent().expect()
+    since = Since(lab.peer)
+    with contextlib.ExitStack() as stack:
+        for file in Path(f"{lab.store}.lease").iterdir():
+            # As the command line itself holds it, and has stopped in the middle.
+            fcntl.flock(stack.enter_context(file.open()), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert refusal(lab.token(GRAPH, "--fresh", "--json"), 5)["id"] == "DeadlineExceeded"
+    assert since.requests == []
+    lab.token(GRAPH, "--fresh").expect()
