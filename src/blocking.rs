@@ -54,9 +54,7 @@ impl App {
 
     /// Opens the app that `config` describes.
     pub fn open(config: Config) -> Result<Self> {
-        // What is in memory only is not in the child's hands to rebuild.
-        let can_reopen = config.store.starts_with("sqlite:");
-        Ok(Self { state: ArcSwap::from_pointee(State::open(config.clone(), Parts::default(), can_reopen)?), config })
+        Ok(Self { state: ArcSwap::from_pointee(State::open(config.clone(), Parts::default(), true)?), config })
     }
 
     /// Opens it with some parts brought along. Such a handle does not survive a fork.
@@ -191,14 +189,16 @@ impl App {
         if state.forks == fork::count() {
             return Ok(state);
         }
-        if !state.can_reopen {
-            return Err(Error::new(
+        let store = if state.can_reopen { state.app.store_after_fork() } else { None };
+        let store = store.ok_or_else(|| {
+            Error::new(
                 ErrorKind::ForkedHandle,
                 "open",
-                "the handle was opened before a fork, and its store is in memory",
-            ));
-        }
-        let reopened = Arc::new(State::open(self.config.clone(), Parts::default(), true)?);
+                "the handle was opened before a fork, and its store or its parts are in memory",
+            )
+        })?;
+        let parts = Parts { store: Some(store), ..Parts::default() };
+        let reopened = Arc::new(State::open(self.config.clone(), parts, true)?);
         std::mem::forget(self.state.swap(reopened.clone()));
         std::mem::forget(state);
         Ok(reopened)

@@ -158,7 +158,7 @@ fn is_of_credential(kind: ErrorKind) -> bool {
 pub(super) fn jitter() -> f64 {
     let mut bytes = [0_u8; 4];
     // Without randomness there is no jitter, which is no reason to fail.
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+    if getrandom::fill(&mut bytes).is_err() {
         return 1.0;
     }
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)

@@ -147,6 +147,12 @@ impl App {
         let _ = tokio::time::timeout(limit, self.0.flights.landed()).await;
     }
 
+    /// Its store as a forked child may use it; none where there is nothing to open anew.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn store_after_fork(&self) -> Option<Arc<dyn GrantStore>> {
+        self.0.store.reopened()
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0
     }
