@@ -5,9 +5,8 @@ redemptions of one refresh token do not only cost a call, they cost the grant.
 
 What makes the number one is two things: a lease that one process holds while it redeems, and a second look into the store by
 whoever gets the lease next. The two controls below take away one each, from outside: without the lease all processes redeem
-the same refresh token; without the second look (`--fresh` forgoes it) each redeems, one after the other. That the first test
-fails when either is taken out of the source (`let _lease = ...` and the look at `kept_token` in `redeem`, src/app/redeem.rs)
-was also tried by hand.
+the same refresh token; without the second look (`--fresh` forgoes it) each redeems, one after the other. To see the first
+test itself fail, take either out of `redeem` in src/app/redeem.rs: make `lease` None, or skip the look at `kept_token`.
 """
 
 from __future__ import annotations
