@@ -20,12 +20,15 @@ from partnersam._native import (
     Consented,
     ConsentLink,
     Credential,
+    CustomerStep,
     DeviceConsent,
+    Explanation,
     Grant,
     PartnerApp,
     Renewed,
     Token,
     __version__,
+    explain,
 )
 from partnersam.exceptions import (
     CallerError,
@@ -44,7 +47,9 @@ __all__ = [
     "ConsentLink",
     "Consented",
     "Credential",
+    "CustomerStep",
     "DeviceConsent",
+    "Explanation",
     "Grant",
     "IdentityError",
     "InternalError",
@@ -57,6 +62,7 @@ __all__ = [
     "Token",
     "TransportError",
     "__version__",
+    "explain",
 ]
 
 if hasattr(os, "register_at_fork"):

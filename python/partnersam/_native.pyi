@@ -14,7 +14,9 @@ __all__ = [
     "ConsentLink",
     "Consented",
     "Credential",
+    "CustomerStep",
     "DeviceConsent",
+    "Explanation",
     "Grant",
     "PartnerApp",
     "Renewed",
@@ -26,6 +28,7 @@ __all__ = [
     "_main",
     "_note_fork",
     "_settle",
+    "explain",
 ]
 
 __version__: str
@@ -394,6 +397,125 @@ class Renewed:
         """Why it could not be renewed."""
 
 @final
+class Explanation:
+    """What one code means, who must act, and the exact next command."""
+
+    @property
+    def code(self) -> str:
+        """The code as people search for it: `AADSTS50076`, `900421`, `SecretNotFound`, `ConsentRequired`. Empty where the text has ids but no code."""
+
+    @property
+    def source(self) -> Literal["entra", "partner_center", "key_vault", "partnersam"]:
+        """Whose code it is."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the table has it."""
+
+    @property
+    def class_(self) -> str | None:
+        """What kind of remedy helps, for example `reauth`. `class` in the document."""
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of error that partnersam shows it as, for example `MfaRequired`."""
+
+    @property
+    def number(self) -> int | None:
+        """That kind's frozen number."""
+
+    @property
+    def meaning(self) -> str:
+        """What it means, in one sentence."""
+
+    @property
+    def actor(self) -> str:
+        """Who must act, for example `service_account_owner`."""
+
+    @property
+    def who(self) -> str:
+        """Who must act, in words."""
+
+    @property
+    def retry(self) -> Literal["never", "after", "user_action"] | None:
+        """Whether the same call can succeed later."""
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+
+    @property
+    def command(self) -> str | None:
+        """The next command, with `PARTNER`, `CUSTOMER` and `AUDIENCE` for what the failed call was about."""
+
+    @property
+    def hint(self) -> str:
+        """Who must act and what to do in one sentence, as `PartnerSamError.hint` has it."""
+
+    @property
+    def in_customer_tenant(self) -> CustomerStep | None:
+        """What helps instead where the token was for a customer's tenant."""
+
+    @property
+    def link(self) -> str:
+        """Where the service explains it."""
+
+    @property
+    def help(self) -> str | None:
+        """Where partnersam explains it: an anchor in TROUBLESHOOTING.md."""
+
+    @property
+    def text(self) -> str | None:
+        """What the service said, its first line."""
+
+    @property
+    def error(self) -> str | None:
+        """The OAuth error in the text, for example `invalid_grant`."""
+
+    @property
+    def suberror(self) -> str | None:
+        """The finer class of the error in the text."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """Id of the request at the service."""
+
+    @property
+    def correlation_id(self) -> str | None:
+        """Id that ties several requests together."""
+
+    @property
+    def timestamp(self) -> str | None:
+        """When the service answered, as it wrote it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as the flat document that is the same in every language."""
+
+@final
+class CustomerStep:
+    """What helps in a customer's tenant."""
+
+    @property
+    def actor(self) -> str:
+        """Who must act, for example `customer_administrator`."""
+
+    @property
+    def who(self) -> str:
+        """Who must act, in words."""
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+
+    @property
+    def command(self) -> str:
+        """The next command."""
+
+    @property
+    def hint(self) -> str:
+        """Who must act and what to do in one sentence."""
+
+@final
 class _Operation(Generic[_Result]):
     def cancel(self) -> None: ...
 
@@ -439,6 +561,11 @@ class _Starter:
         self, done: _Done, within_days: int, progress: Callable[[int, int, Renewed], object] | None
     ) -> _Operation[list[Renewed]]: ...
     def revoke(self, done: _Done, partner: str) -> _Operation[bool]: ...
+
+def explain(text: str) -> list[Explanation]:
+    """Explains a number (`50076`, `AADSTS50076`, `900421`), a name (`SecretNotFound`, `ConsentRequired`) or a whole error text: one explanation for each code
+    in it, none where there is neither a code nor the id of a request. Needs no app and sends nothing.
+    """
 
 def _error_table() -> list[tuple[str, PartnerSamError]]: ...
 def _main(arguments: list[str]) -> int: ...

@@ -6,6 +6,7 @@ mod command;
 mod consent;
 mod credential;
 mod error;
+mod explain;
 mod fresh;
 mod grant;
 mod handle;
@@ -34,6 +35,8 @@ mod _native {
     use super::credential::Credential;
     #[pymodule_export]
     use super::error::_error_table;
+    #[pymodule_export]
+    use super::explain::{CustomerStep, Explanation, explain};
     #[pymodule_export]
     use super::grant::{Grant, Renewed};
     #[pymodule_export]

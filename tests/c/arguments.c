@@ -7,7 +7,7 @@
 typedef struct {
     void *app;
     void *cancel;
-    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token;
+    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text;
     const psam_token_options *token_options;
     const psam_consent_options *consent_options;
     uint32_t flags;
@@ -32,6 +32,7 @@ enum {
     OUT = 1 << 13,
     /* May be NULL here although the same argument may not elsewhere. */
     PARTNER_OR_NULL = 1 << 14,
+    TEXT = 1 << 15,
 };
 
 static psam_status app_open(const attempt *a) { return psam_app_open(a->config, a->out, a->error); }
@@ -50,11 +51,13 @@ static psam_status grant_import(const attempt *a) {
 }
 static psam_status grant_renew(const attempt *a) { return psam_grant_renew(a->app, a->partner, a->cancel, a->out, a->error); }
 static psam_status grant_revoke(const attempt *a) { return psam_grant_revoke(a->app, a->partner, a->cancel, a->out, a->error); }
+static psam_status explain(const attempt *a) { return psam_explain(a->text, a->out, a->error); }
 
 static psam_status free_app(void *handle) { return psam_app_free(handle); }
 static psam_status free_cancel(void *handle) { return psam_cancel_free(handle); }
 static psam_status free_link(void *handle) { return psam_consent_link_free(handle); }
 static psam_status free_grants(void *handle) { return psam_grants_free(handle); }
+static psam_status free_explanation(void *handle) { return psam_explanation_free(handle); }
 
 /* With all arguments right: what comes of it in an app where nobody has consented, and how a result is freed. */
 static const struct {
@@ -74,6 +77,7 @@ static const struct {
     {"psam_grant_import", grant_import, APP | PARTNER | REFRESH_TOKEN | AUDIENCES | FLAGS | CANCEL | OUT, PSAM_ERROR_GRANT_REVOKED, NULL},
     {"psam_grant_renew", grant_renew, APP | PARTNER | CANCEL, PSAM_ERROR_CONSENT_REQUIRED, NULL},
     {"psam_grant_revoke", grant_revoke, APP | PARTNER | CANCEL, PSAM_OK, NULL},
+    {"psam_explain", explain, TEXT | OUT, PSAM_OK, free_explanation},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
 
@@ -86,6 +90,7 @@ static const struct {
     {PARTNER, offsetof(attempt, partner), true},      {CUSTOMER, offsetof(attempt, customer), false},
     {AUDIENCE, offsetof(attempt, audience), true},    {AUDIENCES, offsetof(attempt, audiences), false},
     {REPLY, offsetof(attempt, reply), true},          {REFRESH_TOKEN, offsetof(attempt, refresh_token), true},
+    {TEXT, offsetof(attempt, text), true},
 };
 
 static const char *const not_utf8[] = {"\xff\xfe", "fabrikam.com\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "a\x80z"};
@@ -135,6 +140,7 @@ static attempt right(void) {
                      .audiences = "graph,arm",
                      .reply = "code=not-a-real-code&state=not-a-real-state",
                      .refresh_token = "not-a-real-refresh-token",
+                     .text = "50076",
                      .token_options = &token_options,
                      .consent_options = &consent_options,
                      .out = &result};

@@ -1,7 +1,7 @@
 /* Every function that takes a handle alone, with every handle that is not the right one: NULL, freed, of another type, no handle at all. */
 #include "psam_test.h"
 
-enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, KINDS };
+enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, EXPLANATION, KINDS };
 
 /* Kind, function, and what it must say of the handle `h` when that is not valid. */
 #define GETTERS(G)                                                                                                                                             \
@@ -76,7 +76,14 @@ enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, KINDS };
     G(ERROR, psam_error_context_value, psam_error_context_value(h, 0) == NULL)                                                                                 \
     G(ERROR, psam_error_cause_count, psam_error_cause_count(h) == 0)                                                                                           \
     G(ERROR, psam_error_cause, psam_error_cause(h, 0) == NULL)                                                                                                 \
-    G(CANCEL, psam_cancel_trip, psam_cancel_trip(h) == PSAM_ERROR_HANDLE_INVALID)
+    G(CANCEL, psam_cancel_trip, psam_cancel_trip(h) == PSAM_ERROR_HANDLE_INVALID)                                                                              \
+    G(EXPLANATION, psam_explanation_json, psam_explanation_json(h) == NULL)                                                                                    \
+    G(EXPLANATION, psam_explanation_count, psam_explanation_count(h) == 0)                                                                                     \
+    G(EXPLANATION, psam_explanation_code, psam_explanation_code(h, 0) == NULL)                                                                                 \
+    G(EXPLANATION, psam_explanation_meaning, psam_explanation_meaning(h, 0) == NULL)                                                                           \
+    G(EXPLANATION, psam_explanation_hint, psam_explanation_hint(h, 0) == NULL)                                                                                 \
+    G(EXPLANATION, psam_explanation_command, psam_explanation_command(h, 0) == NULL)                                                                           \
+    G(EXPLANATION, psam_explanation_link, psam_explanation_link(h, 0) == NULL)
 
 #define FREES(F)                                                                                                                                               \
     F(APP, psam_app_free)                                                                                                                                      \
@@ -85,7 +92,8 @@ enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, KINDS };
     F(CONSENTED, psam_consented_free)                                                                                                                          \
     F(GRANTS, psam_grants_free)                                                                                                                                \
     F(ERROR, psam_error_free)                                                                                                                                  \
-    F(CANCEL, psam_cancel_free)
+    F(CANCEL, psam_cancel_free)                                                                                                                                \
+    F(EXPLANATION, psam_explanation_free)
 
 #define AS_FUNCTION(kind, name, neutral)                                                                                                                       \
     static bool name##_is_neutral(void *h) { return neutral; }
@@ -120,12 +128,14 @@ static bool one_of_each(void *handles[KINDS]) {
     psam_token *token = NULL;
     psam_grants *grants = NULL;
     psam_cancel *cancel = NULL;
+    psam_explanation *explanation = NULL;
     tell("reset");
     if (!app || !CHECK_OK(psam_consent_begin(app, "fabrikam.com", "graph", NULL, &link, &error), &error)) return false;
     char *reply = ask("sign-in admin@fabrikam.com %s", psam_consent_link_url(link));
     bool good = CHECK_OK(psam_consent_complete(app, reply, 0, NULL, &consented, &error), &error) &&
                 CHECK_OK(psam_token_get(app, NULL, NULL, "graph", NULL, &token, &error), &error) &&
-                CHECK_OK(psam_grants_list(app, NULL, &grants, &error), &error) && CHECK_OK(psam_cancel_new(&cancel, &error), &error);
+                CHECK_OK(psam_grants_list(app, NULL, &grants, &error), &error) && CHECK_OK(psam_cancel_new(&cancel, &error), &error) &&
+                CHECK_OK(psam_explain("50076", &explanation, &error), &error);
     free(reply);
     CHECK(psam_consent_complete(app, "", 0, NULL, &consented, &error) != PSAM_OK);
     handles[APP] = app;
@@ -135,6 +145,7 @@ static bool one_of_each(void *handles[KINDS]) {
     handles[GRANTS] = grants;
     handles[ERROR] = error;
     handles[CANCEL] = cancel;
+    handles[EXPLANATION] = explanation;
     return good && error != NULL;
 }
 

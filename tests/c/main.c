@@ -1,4 +1,4 @@
-/* Runs the cases: all of them, or those whose name begins with an argument. Says `ok NAME` or `not ok NAME` for each. */
+/* Runs the cases: all of them, or those whose name begins with one of the arguments. Says `ok NAME` or `not ok NAME` for each. */
 #define _GNU_SOURCE
 #include "psam_test.h"
 
@@ -10,7 +10,14 @@ void print_covered(void);
 int prepare(void);
 
 static const test_case *const files[] = {surface_cases, argument_cases, handle_cases, flow_cases,  error_cases,
-                                         cancel_cases,  fork_cases,     thread_cases, panic_cases, wiping_cases};
+                                         cancel_cases,  fork_cases,     thread_cases, panic_cases, wiping_cases, explain_cases};
+
+static bool is_wanted(const char *name, int count, char **prefixes) {
+    for (int i = 0; i < count; i++) {
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    }
+    return count == 0;
+}
 
 int main(int count, char **arguments) {
     /* Secrets pass through this program. */
@@ -20,7 +27,7 @@ int main(int count, char **arguments) {
     int bad = 0;
     for (size_t file = 0; file < sizeof files / sizeof *files; file++) {
         for (const test_case *each = files[file]; each->name; each++) {
-            if (count > 1 && strncmp(each->name, arguments[1], strlen(arguments[1])) != 0) continue;
+            if (!is_wanted(each->name, count - 1, arguments + 1)) continue;
             tell("reset");
             failures = 0;
             /* A wait that never ends is a failure too. */

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod consent;
+mod explanations;
 mod isolation;
 mod refusals;
 mod renewal;

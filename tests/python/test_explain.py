@@ -52,6 +52,9 @@ def test_an_error_explains_itself(emulator: Emulator, home: Path) -> None:
     with open_app(emulator, home) as app, pytest.raises(PartnerSamError) as caught:
         app.token("fabrikam.com", "graph")
     error = caught.value
-    assert error.hint == "the owner of the partner's service account: run `partnersam consent fabrikam.com` and sign in with MFA"
+    assert (
+        error.hint
+        == "the owner of the partner's service account: run `partnersam consent fabrikam.com` and sign in with MFA"
+    )
     assert [each.code for each in partnersam.explain(str(error))] == ["ConsentRequired"]
     assert [each.code for each in partnersam.explain(json.dumps(error.to_dict()))] == ["ConsentRequired"]
