@@ -64,6 +64,14 @@ def test_it_writes_what_was_asked_and_a_consent_follows(home: Path, emulator: Em
     assert len(status(cli)) == 1
 
 
+def test_it_says_when_the_app_cannot_prove_itself_yet(bare: Cli) -> None:
+    answer = bare("init", "--client-id", ID, "--key-file", "key").expect()
+    assert "the app has no credential yet" in answer.stdout
+    known = bare.with_env(PARTNERSAM_CLIENT_SECRET=SECRET)
+    answer = known("init", "--client-id", ID, "--key-file", "key", "--force").expect()
+    assert "the app proves itself by its client secret" in answer.stdout
+
+
 def test_json(bare: Cli, home: Path) -> None:
     document = bare("init", "--client-id", ID, "--key-file", "key", "--json").expect().json
     assert set(document) == {"schema_version", "config", "client_secret_file", "store", "key", "next"}

@@ -29,6 +29,7 @@ VERBS = (
     "emulator",
     "demo",
     "completion",
+    "explain",
 )
 
 

@@ -131,9 +131,10 @@ impl Terminal {
     /// Asks for a line that is not shown while it is typed.
     pub(crate) async fn ask_hidden(&self, question: &str) -> Result<Zeroizing<String>, Failure> {
         // Off before the question is seen: who answers at once is not to see it either.
-        let _echo = Echo::off();
+        let _echo =
+            Echo::off().map_err(|error| Failure::internal("the terminal does not hide what is typed", error))?;
         self.prompt(question);
-        let answer = beside(|| rpassword::read_password().map(Zeroizing::new)).await;
+        let answer = beside(|| read_unseen().map(Zeroizing::new)).await;
         self.say(format_args!(""));
         Ok(Zeroizing::new(answer?.trim().to_owned()))
     }
@@ -207,37 +208,48 @@ fn nobody_answered() -> Failure {
     Failure::usage("standard input ended before the question was answered", "answer it, or give the value as an option")
 }
 
-/// Typing is not shown while this lives. Puts the terminal back as it was, also for a read that Ctrl-C leaves behind.
+/// Reads a line of any length, without touching the terminal: a thread that Ctrl-C leaves behind must not change it afterwards.
+#[cfg(unix)]
+fn read_unseen() -> io::Result<String> {
+    let plain = rpassword::ConfigBuilder::new().input_reader(io::stdin()).output_discard().build();
+    rpassword::read_password_with_config(plain)
+}
+
+#[cfg(not(unix))]
+fn read_unseen() -> io::Result<String> {
+    rpassword::read_password()
+}
+
+/// While this lives, what is typed is not shown and comes key by key, for a terminal's own lines end after a few thousand characters.
+/// Puts the terminal back as it was.
 struct Echo {
     #[cfg(unix)]
-    before: Option<rustix::termios::Termios>,
+    before: rustix::termios::Termios,
 }
 
 impl Echo {
     #[cfg(unix)]
-    fn off() -> Self {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let before = tcgetattr(rustix::stdio::stdin()).ok();
-        if let Some(mut quiet) = before.clone() {
-            quiet.local_modes.remove(LocalModes::ECHO);
-            // Where that fails the reader does it a moment later.
-            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &quiet);
-        }
-        Self { before }
+    fn off() -> io::Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+        let before = tcgetattr(rustix::stdio::stdin())?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON);
+        unseen.special_codes[SpecialCodeIndex::VMIN] = 1;
+        unseen.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &unseen)?;
+        Ok(Self { before })
     }
 
     /// The reader does it itself.
     #[cfg(not(unix))]
-    fn off() -> Self {
-        Self {}
+    fn off() -> io::Result<Self> {
+        Ok(Self {})
     }
 }
 
 impl Drop for Echo {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let Some(before) = &self.before {
-            let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, before);
-        }
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, &self.before);
     }
 }

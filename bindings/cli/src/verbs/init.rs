@@ -128,11 +128,14 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     }
     terminal.print(format_args!("{} wrote {}", terminal.style_out(Style::Good, "✔"), report.config))?;
     terminal.print(format_args!("  grants are kept in {}, its key in {}", report.store, report.key))?;
-    match &report.client_secret_file {
-        Some(file) => terminal.print(format_args!("  the client secret is in {file}"))?,
-        None => terminal.print(
-            "  no credential is named in it: set PARTNERSAM_CLIENT_SECRET, or client_secret_file in that file",
-        )?,
+    if let Some(file) = &report.client_secret_file {
+        terminal.print(format_args!("  the client secret is in {file}"))?;
+    } else if let Some(credential) = config.credentials.all().first() {
+        terminal.print(format_args!("  the app proves itself by its {}", credential.describe()))?;
+    } else {
+        terminal.print(
+            "  the app has no credential yet: set PARTNERSAM_CLIENT_SECRET, or client_secret_file or certificate_file in that file",
+        )?;
     }
     terminal.print(format_args!("next: {}", report.next))?;
     Ok(End::OK)
