@@ -33,7 +33,9 @@ pub(crate) struct Credential {
 #[pyclass(frozen, module = "partnersam._native", name = "_KeptAccess")]
 struct Kept {
     access_token: Py<PyAny>,
-    info: Py<PyAny>,
+    /// Made when it is first asked for: few clients do, and there may be ten thousand tenants.
+    info: PyOnceLock<Py<PyAny>>,
+    refresh_on: i64,
     fresh: Fresh,
     /// Whether these are of azure-core's classes.
     is_azure: bool,
@@ -193,10 +195,7 @@ impl Credential {
         if !kept.fresh.is_now(&self.handle) || (!kept.is_azure && azure_classes(py)?.is_some()) {
             return Ok(None);
         }
-        Ok(Some(match shape {
-            Shape::AccessToken => kept.access_token.clone_ref(py),
-            Shape::Info => kept.info.clone_ref(py),
-        }))
+        kept.shaped(py, shape).map(Some)
     }
 
     fn fetch(
@@ -219,10 +218,7 @@ impl Credential {
         let kept = self.kept.clone_ref(py);
         fetch(py, &self.handle, how, request, asked.tenant, move |py, Fetched { token, fresh }| {
             let made = Kept::new(py, &token, fresh)?;
-            let wanted = match shape {
-                Shape::AccessToken => made.access_token.clone_ref(py),
-                Shape::Info => made.info.clone_ref(py),
-            };
+            let wanted = made.shaped(py, shape)?;
             kept.bind(py).set_item(key, Bound::new(py, made)?)?;
             Ok(wanted)
         })
@@ -233,20 +229,32 @@ impl Kept {
     fn new(py: Python<'_>, token: &partnersam::app::token::Token, fresh: Fresh) -> PyResult<Self> {
         let azure = azure_classes(py)?;
         let is_azure = azure.is_some();
-        let (access_token, info) = match azure {
-            Some(classes) => classes,
-            None => own_classes(py)?,
-        };
+        let (access_token, _) = azure.map_or_else(|| own_classes(py), Ok)?;
         // EXPOSE: azure clients take the token as a text.
         let text = PyString::new(py, token.secret().expose());
-        let known = PyDict::new(py);
-        known.set_item("refresh_on", token.refresh_after.0)?;
         Ok(Self {
-            access_token: access_token.call1((&text, token.expires_on.0))?.unbind(),
-            info: info.call((text, token.expires_on.0), Some(&known))?.unbind(),
+            access_token: access_token.call1((text, token.expires_on.0))?.unbind(),
+            info: PyOnceLock::new(),
+            refresh_on: token.refresh_after.0,
             fresh,
             is_azure,
         })
+    }
+
+    fn shaped(&self, py: Python<'_>, shape: Shape) -> PyResult<Py<PyAny>> {
+        match shape {
+            Shape::AccessToken => Ok(self.access_token.clone_ref(py)),
+            Shape::Info => self.info.get_or_try_init(py, || self.make_info(py)).map(|info| info.clone_ref(py)),
+        }
+    }
+
+    fn make_info(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let azure = if self.is_azure { azure_classes(py)? } else { None };
+        let (_, info) = azure.map_or_else(|| own_classes(py), Ok)?;
+        let known = PyDict::new(py);
+        known.set_item("refresh_on", self.refresh_on)?;
+        let token = self.access_token.bind(py);
+        Ok(info.call((token.get_item(0)?, token.get_item(1)?), Some(&known))?.unbind())
     }
 }
 

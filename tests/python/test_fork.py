@@ -36,7 +36,7 @@ threads = [threading.Thread(target=busy, args=(customer,)) for customer in ("con
 for thread in threads:
     thread.start()
 bad = []
-for _ in range(40):
+for _ in range(int(os.environ["ROUNDS"])):
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -64,10 +64,11 @@ print(json.dumps(bad))
 
 
 @INHERITED
-def test_forks_in_the_midst_of_calls(emulator: Emulator, home: Path) -> None:
+@pytest.mark.soak(40)
+def test_forks_in_the_midst_of_calls(emulator: Emulator, home: Path, rounds: int) -> None:
     with open_app(emulator, home) as app:
         consent(emulator, app)
-    assert answer("forks", FORKS, environment(emulator, home), home) == []
+    assert answer("forks", FORKS, {**environment(emulator, home), "ROUNDS": str(rounds)}, home) == []
     with open_app(emulator, home) as app:
         assert app.grant("fabrikam.com").state == "active"
 
