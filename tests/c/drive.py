@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlencode
 
+import httpx
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import canary
@@ -29,11 +31,11 @@ EXPLAINED = json.loads((ROOT / "tests/scenarios/explain.golden.json").read_text(
 def answer(emulator: Emulator, question: str) -> str:
     verb, _, rest = question.partition(" ")
     if verb == "reset":
-        emulator.reset()
+        post(emulator, "/reset")
     elif verb == "scenario":
         emulator.control(**json.loads(rest))
     elif verb == "forget-requests":
-        emulator.forget_requests()
+        post(emulator, "/requests/reset")
     elif verb == "requests":
         return str(len(emulator.requests()))
     elif verb == "sign-in":
@@ -53,6 +55,11 @@ def answer(emulator: Emulator, question: str) -> str:
     else:
         raise AssertionError(f"the program asks for something unknown: {question}")
     return "ok"
+
+
+def post(emulator: Emulator, path: str) -> None:
+    """Without a body: a server that does not read one may close the connection after it, under the next request."""
+    httpx.post(emulator.ready["control"] + path, verify=emulator.tls(), trust_env=False).raise_for_status()
 
 
 def run(command: list[str], variant: str, emulator: Emulator, env: dict[str, str]) -> int:
@@ -127,7 +134,7 @@ def example(arguments: argparse.Namespace, emulator: Emulator, env: dict[str, st
     key.chmod(0o600)
     env = env | {"PARTNERSAM_STORE": f"sqlite:{work}/example/grants.db", "PARTNERSAM_KEY_FILE": str(key)}
     canary.know("the example", key.read_text().strip().partition(":")[2])
-    emulator.reset()
+    post(emulator, "/reset")
     before = subprocess.run(
         [arguments.example, "fabrikam.com"], env=env, capture_output=True, text=True, timeout=120, check=False
     )
