@@ -158,7 +158,6 @@ print(json.dumps(ends))
 """
 
 
-@pytest.mark.xfail(reason="the child opens its store anew without the key that its parent has")
 @pytest.mark.needs("gnome-keyring", "dbus-daemon")
 def test_a_child_has_the_key_that_the_keyring_gave_its_parent(
     emulator: Emulator, home: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
