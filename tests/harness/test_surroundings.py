@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,9 @@ time.sleep(600)
     child = int(parent.stdout.readline())
     watch = os.pidfd_open(child)
     try:
+        # On a busy machine setpriv may not have come to its request yet; it has when the program is what runs.
+        while Path(f"/proc/{child}/comm").read_text(encoding="ascii") != "sleep\n":
+            time.sleep(0.01)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         # Readable when the program has ended.
