@@ -436,7 +436,8 @@ impl Error {
     /// Adds a fact that is not secret, for example (`partner`, `fabrikam.com`). A key that is there already is replaced.
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        let value = one_line(&value.to_string());
+        // Long enough for a whole address.
+        let value = cut(&value.to_string(), 4096);
         let inner = self.inner();
         match inner.context.iter_mut().find(|(known, _)| *known == key) {
             Some((_, old)) => *old = value,
@@ -694,9 +695,12 @@ impl std::error::Error for Error {}
 
 /// Text from outside must not break a log line or a terminal: control characters become spaces, and it is cut at 1,200 characters.
 fn one_line(text: &str) -> String {
-    const MOST: usize = 1200;
-    let mut line: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
+    cut(text, 1200)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut line: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
         line.push('…');
     }
     line

@@ -54,6 +54,9 @@ pub struct Config {
     pub consent_scopes: BTreeMap<Audience, Vec<String>>,
     /// Audiences that are asked for at the v1 endpoint, by `resource`, because they do not know the v2 one.
     pub v1_resources: Vec<Audience>,
+    /// What the app says that it can do, in the claims of every sign-in and token request: `cp1`, that it understands claims challenges, where left out at
+    /// Entra. Without it tokens end within 90 minutes and cannot be withdrawn before.
+    pub client_capabilities: Vec<String>,
     /// Redirect address of consents that another machine or a web page completes.
     pub redirect_uri: Option<Url>,
     /// A certificate to trust instead of the system's: the emulator's, or a test server's.
@@ -244,6 +247,10 @@ impl Config {
             }
         };
 
+        let client_capabilities = document.client_capabilities()?.unwrap_or_else(|| match authority.kind() {
+            crate::cloud::AuthorityKind::Entra => vec!["cp1".to_owned()],
+            crate::cloud::AuthorityKind::Generic => Vec::new(),
+        });
         Ok(Self {
             credentials: Self::credentials(document, environment, &azure, &client_id, sample)?,
             client_id,
@@ -256,6 +263,7 @@ impl Config {
             purpose: document.text("purpose")?.unwrap_or_else(|| "default".to_owned()),
             consent_scopes: document.scopes()?,
             v1_resources: document.v1_resources()?,
+            client_capabilities,
             redirect_uri: parsed::<Url>(
                 document.text("redirect_uri")?.map(|text| ("redirect_uri".to_owned(), text)),
                 "an absolute address",

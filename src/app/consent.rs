@@ -173,7 +173,7 @@ pub(super) struct Person {
 }
 
 impl Inner {
-    async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {
+    pub(super) async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {
         let partner = self.tenant(&request.partner).await?;
         let audiences = if request.audiences.is_empty() { self.default_audiences() } else { request.audiences.clone() };
         let redirect_uri =
@@ -199,7 +199,7 @@ impl Inner {
                 AuthorityKind::Generic => "login consent",
             },
             login_hint: request.login_hint.as_deref(),
-            claims: request.claims.as_deref(),
+            claims: self.claims_with_capabilities(request.claims.as_deref())?.as_deref(),
         })?;
         let now = self.clock.now();
         let expires_on = now.plus(i64::try_from(request.valid_for.as_secs()).unwrap_or(i64::MAX));

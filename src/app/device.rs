@@ -35,6 +35,7 @@ pub struct DeviceConsent {
     name: String,
     audiences: Vec<Audience>,
     purpose: String,
+    claims: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +92,7 @@ impl Inner {
             authentication: proof.authentication(),
             scopes: &scopes,
             resource: None,
+            // They belong to the token that the code is redeemed for.
             claims: None,
         };
         let response = self.transport.send(oauth::request_device_code(&ask, &resources)?, EXCHANGE_DEADLINE).await?;
@@ -110,6 +112,7 @@ impl Inner {
             partner,
             name: request.partner.to_string(),
             purpose: request.purpose.clone().unwrap_or_else(|| self.config.purpose.clone()),
+            claims: request.claims.clone(),
             audiences,
         })
     }
@@ -134,7 +137,7 @@ impl Inner {
             tokio::time::sleep(interval).await;
             self.store.check_writable().await?;
             let verdict = match self
-                .exchange(&endpoint, Repeat::No, &scopes, resource, None, |ask| {
+                .exchange(&endpoint, Repeat::No, &scopes, resource, device.claims.as_deref(), |ask| {
                     oauth::redeem_device_code(ask, &device.device_code)
                 })
                 .await

@@ -11,6 +11,7 @@ use crate::audience::Audience;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
+use crate::protocol::claims_challenge;
 use crate::protocol::classify::{Verdict, classify};
 use crate::protocol::error_reply::ErrorReply;
 use crate::protocol::oauth::{Request, TokenRequest};
@@ -43,7 +44,12 @@ impl Inner {
         }
     }
 
-    /// Sends a token request and reads the reply. `build` is called for each attempt, with the app's proof of itself.
+    /// The `claims` parameter: what is asked for, and what the app can do.
+    pub(super) fn claims_with_capabilities(&self, asked: Option<&str>) -> Result<Option<String>> {
+        claims_challenge::merged(asked, &self.config.client_capabilities)
+    }
+
+    /// Sends a token request and reads the reply. `claims` are what is asked for, without capabilities; `build` is called for each attempt, with the app's proof of itself.
     pub(super) async fn exchange(
         &self,
         endpoint: &Url,
@@ -53,10 +59,11 @@ impl Inner {
         claims: Option<&str>,
         build: impl Fn(&TokenRequest<'_>) -> Result<Request>,
     ) -> Result<TokenReply, Verdict> {
+        let claims = self.claims_with_capabilities(claims).map_err(Verdict::of_transport)?;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let verdict = match self.by_any_credential(endpoint, scopes, resource, claims, &build).await {
+            let verdict = match self.by_any_credential(endpoint, scopes, resource, claims.as_deref(), &build).await {
                 Ok(reply) => return Ok(reply),
                 Err(verdict) => verdict,
             };

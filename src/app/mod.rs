@@ -1,5 +1,6 @@
 //! [`App`]: joins the pure parts with transport, store and clock. One method per operation, one file per idea.
 
+mod challenge;
 pub mod config;
 pub mod consent;
 pub mod credential;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use self::challenge::Links;
 use self::config::Config;
 use self::directory::Directory;
 use self::flight::Flights;
@@ -72,6 +74,7 @@ pub(crate) struct Inner {
     tokens: TokenCache,
     flights: Flights,
     negative: Negative,
+    links: Links,
     unsaved: Unsaved,
     /// Which of the app's credentials worked last.
     credential_at_work: AtomicUsize,
@@ -109,6 +112,7 @@ impl App {
             tokens: TokenCache::default(),
             flights: Flights::default(),
             negative: Negative::default(),
+            links: Links::default(),
             unsaved: Unsaved::default(),
             credential_at_work: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -172,6 +176,7 @@ impl Inner {
     fn forget_tokens_of(&self, partner: TenantId) {
         self.tokens.forget(partner);
         self.negative.forget(partner);
+        self.links.forget(partner);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 

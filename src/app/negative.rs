@@ -17,30 +17,34 @@ const MOST: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Negative(Mutex<Remembered>);
 
+/// Which request: the token, and the claims that it was to satisfy. One that was refused for its claims says nothing of one without.
+type Refused = (CacheKey, Option<String>);
+
 #[derive(Debug, Default)]
 struct Remembered {
-    tokens: HashMap<CacheKey, (Error, Instant)>,
+    tokens: HashMap<Refused, (Error, Instant)>,
     app: Option<(Error, Instant)>,
 }
 
 impl Negative {
-    /// The refusal that stands for `key` now, if one does.
-    pub(crate) fn get(&self, key: &CacheKey) -> Option<Error> {
+    /// The refusal that stands for `key` with these claims now, if one does.
+    pub(crate) fn get(&self, key: &CacheKey, claims: Option<&str>) -> Option<Error> {
+        let refused = (key.clone(), claims.map(str::to_owned));
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let live = |entry: &(Error, Instant)| (now < entry.1).then(|| with_remaining_wait(&entry.0, entry.1 - now));
-        remembered.app.as_ref().and_then(live).or_else(|| remembered.tokens.get(key).and_then(live))
+        remembered.app.as_ref().and_then(live).or_else(|| remembered.tokens.get(&refused).and_then(live))
     }
 
     /// Remembers a refusal of one token.
-    pub(crate) fn put(&self, key: CacheKey, error: Error, wait: Option<Duration>) {
+    pub(crate) fn put(&self, key: CacheKey, claims: Option<&str>, error: Error, wait: Option<Duration>) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if remembered.tokens.len() >= MOST {
             remembered.tokens.retain(|_, entry| now < entry.1);
         }
         if remembered.tokens.len() < MOST {
-            remembered.tokens.insert(key, (error, now + wait.unwrap_or(REFUSAL)));
+            remembered.tokens.insert((key, claims.map(str::to_owned)), (error, now + wait.unwrap_or(REFUSAL)));
         }
     }
 
@@ -52,7 +56,7 @@ impl Negative {
     /// Forgets what a partner was refused: a new consent starts afresh.
     pub(crate) fn forget(&self, partner: TenantId) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.tokens.retain(|key, _| key.partner != partner);
+        remembered.tokens.retain(|(key, _), _| key.partner != partner);
         remembered.app = None;
     }
 }

@@ -93,7 +93,7 @@ impl Inner {
             match verdict.scope {
                 OtherAudiences::StopApp => self.negative.put_app(verdict.error.clone()),
                 _ if verdict.negative_cache => {
-                    self.negative.put(key.clone(), verdict.error.clone(), verdict.error.retry_after())
+                    self.negative.put(key.clone(), claims, verdict.error.clone(), verdict.error.retry_after())
                 }
                 _ => {}
             }

@@ -10,6 +10,8 @@ use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::ids::{TenantId, TenantRef};
+use crate::protocol::claims_challenge;
+use crate::remedy;
 use crate::secret::AccessToken;
 use crate::store::{Mfa, StoredToken, TokenFacts, TokenKey};
 
@@ -22,7 +24,8 @@ pub struct TokenRequest {
     pub customer: Option<TenantRef>,
     /// The service it is for.
     pub audience: Audience,
-    /// Claims that a service challenged us to satisfy, as JSON. Caches are passed over.
+    /// Claims that a service challenged us to satisfy, as JSON: a new token is fetched, whatever is at hand. What the app can do is added to them. See
+    /// [`claims_challenge::find`](crate::protocol::claims_challenge::find) for where they come from.
     pub claims: Option<String>,
     /// Fetch a new one even if a good one is at hand.
     pub fresh: bool,
@@ -38,6 +41,13 @@ impl TokenRequest {
     #[must_use]
     pub fn partner(mut self, partner: impl Into<TenantRef>) -> Self {
         self.partner = Some(partner.into());
+        self
+    }
+
+    /// A token that satisfies these claims.
+    #[must_use]
+    pub fn claims(mut self, claims: impl Into<String>) -> Self {
+        self.claims = Some(claims.into());
         self
     }
 
@@ -114,9 +124,17 @@ impl App {
     /// An access token for one audience in one tenant. From memory it is a hash look-up; from the store, one record; else the grant is redeemed, and
     /// what came back is durable before this returns.
     ///
-    /// Errors: `ConsentRequired`, `GrantExpired` and their kin when a person must act; `RateLimited`, `ServerUnavailable` when waiting helps.
+    /// Errors: `ConsentRequired`, `GrantExpired` and their kin when a person must act; `RateLimited`, `ServerUnavailable` when waiting helps;
+    /// `InvalidArgument` for claims that are no JSON object. Where claims are to be satisfied and a person is needed for it, the error has them in its
+    /// details and, if a redirect address is configured, a consent link with them in its context as `consent_link`.
     pub async fn token(&self, request: &TokenRequest) -> Result<Arc<Token>> {
-        self.inner().token(request).await.map_err(|error| in_token(error, request))
+        let inner = self.inner();
+        let claims = request.claims.as_deref().map(claims_challenge::canonical).transpose();
+        let claims = claims.map_err(|error| in_token(error, request))?;
+        match inner.token(request, claims.clone()).await {
+            Ok(token) => Ok(token),
+            Err(error) => Err(inner.with_way_back(in_token(error, request), request, claims.as_deref()).await),
+        }
     }
 
     /// The token if it is in memory and fresh: no I/O, no waiting. For a caller that would rather not enter a runtime.
@@ -135,18 +153,21 @@ impl App {
 fn in_token(error: Error, request: &TokenRequest) -> Error {
     let error = error.in_operation("token").with_context("audience", &request.audience);
     let error = request.partner.iter().fold(error, |error, partner| error.with_context("partner", partner));
-    request.customer.iter().fold(error, |error, customer| error.with_context("customer", customer))
+    match &request.customer {
+        Some(customer) => remedy::in_customer_tenant(error.with_context("customer", customer)),
+        None => error,
+    }
 }
 
 impl Inner {
-    async fn token(self: &Arc<Self>, request: &TokenRequest) -> Result<Arc<Token>> {
+    async fn token(self: &Arc<Self>, request: &TokenRequest, claims: Option<String>) -> Result<Arc<Token>> {
         let partner = self.partner(request.partner.as_ref(), "token").await?;
         let tenant = match &request.customer {
             Some(customer) => self.tenant(customer).await?,
             None => partner,
         };
         let key = CacheKey { partner, tenant, audience: request.audience.clone() };
-        self.token_for(key, request.fresh, request.claims.clone()).await
+        self.token_for(key, request.fresh, claims).await
     }
 
     pub(super) async fn token_for(
@@ -165,13 +186,11 @@ impl Inner {
         let flight = FlightKey { token: key.clone(), fresh, claims: claims.clone() };
         // While somebody else fetches the new one, the old one does.
         if let Some(token) =
-            old.as_ref().filter(|_| self.flights.is_flying(&flight) || self.negative.get(&key).is_some())
+            old.as_ref().filter(|_| self.flights.is_flying(&flight) || self.negative.get(&key, None).is_some())
         {
             return Ok(token.clone());
         }
-        if claims.is_none()
-            && let Some(refusal) = self.negative.get(&key)
-        {
+        if let Some(refusal) = self.negative.get(&key, claims.as_deref()) {
             return Err(refusal);
         }
         let inner = self.clone();
@@ -184,7 +203,7 @@ impl Inner {
             Ok(Err(error)) if error.kind().retry() != crate::error::Retry::After => Err(error),
             Ok(Err(error)) => {
                 tracing::warn!(error = error.kind().id(), audience = %key.audience, "early refresh failed, the present token goes on");
-                self.negative.put(key, error, None);
+                self.negative.put(key, None, error, None);
                 Ok(old)
             }
             Err(_) => Ok(old),

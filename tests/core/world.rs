@@ -1,10 +1,15 @@
 //! A world to play in: an emulator of its own, an app with a store of its own, and someone who signs in.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use partnersam::app::config::Config;
 use partnersam::app::consent::{ConsentOptions, ConsentRequest, Consented};
 use partnersam::app::{App, Parts};
+use partnersam::transport::{HttpClient, Transport};
 use partnersam::{Audience, Error, TenantRef};
 use partnersam_emulator::{Emulator, Options};
 use serde_json::{Value, json};
@@ -45,6 +50,17 @@ impl World {
     /// A second app on the same store and emulator, as another process would have it.
     pub(crate) async fn another_app(&self) -> App {
         App::open(config(self.folder.path())).await.expect("an app")
+    }
+
+    /// An app on the same store and emulator, with what `change` changes, and everything that it sends.
+    pub(crate) async fn watched_app(&self, change: impl FnOnce(&mut Config)) -> (App, Sent) {
+        let mut config = config(self.folder.path());
+        change(&mut config);
+        let sent = Sent::default();
+        let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
+        let transport: Arc<dyn Transport> = Arc::new(Watched { inner, sent: sent.clone() });
+        let parts = Parts { transport: Some(transport), ..Parts::default() };
+        (App::open_with(config, parts).await.expect("an app"), sent)
     }
 
     pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
@@ -104,6 +120,36 @@ impl World {
 
     pub(crate) fn store_path(&self) -> PathBuf {
         self.folder.path().join("data").join("grants.db")
+    }
+}
+
+/// The forms that were posted, each with its fields by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(pub(crate) Arc<Mutex<Vec<HashMap<String, String>>>>);
+
+impl Sent {
+    /// Those of this grant type since the last call.
+    pub(crate) fn take(&self, grant_type: &str) -> Vec<HashMap<String, String>> {
+        let forms = std::mem::take(&mut *self.0.lock().expect("a lock"));
+        forms.into_iter().filter(|form| form.get("grant_type").is_some_and(|given| given == grant_type)).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    inner: HttpClient,
+    sent: Sent,
+}
+
+impl Transport for Watched {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, partnersam::Result<http::Response<Vec<u8>>>> {
+        let form = url::form_urlencoded::parse(request.body()).into_owned().collect();
+        self.sent.0.lock().expect("a lock").push(form);
+        self.inner.send(request, deadline)
     }
 }
 

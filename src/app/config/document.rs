@@ -41,6 +41,7 @@ pub const KEYS: &[&str] = &[
     "redirect_uri",
     "scopes",
     "v1_resources",
+    "client_capabilities",
     "authority",
 ];
 
@@ -210,6 +211,18 @@ impl Document {
             scopes.insert(audience, list);
         }
         Ok(scopes)
+    }
+
+    pub(super) fn client_capabilities(&self) -> Result<Option<Vec<String>>> {
+        let expected = "a list of capabilities such as cp1";
+        let Some(list) = self.values.get("client_capabilities").filter(|list| !list.is_null()) else { return Ok(None) };
+        let names: Vec<String> =
+            serde_json::from_value(list.clone()).map_err(|_| invalid("client_capabilities", expected))?;
+        let is_name = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        if names.len() > 16 || !names.iter().all(is_name) {
+            return Err(invalid("client_capabilities", expected));
+        }
+        Ok(Some(names))
     }
 
     pub(super) fn v1_resources(&self) -> Result<Vec<Audience>> {

@@ -57,6 +57,8 @@ fn a_wrong_value_is_refused_by_its_key_and_never_shown() {
         ("redirect_uri", format!("client_id = \"{ID}\"\nredirect_uri = \"{marker}\"")),
         ("scopes", format!("client_id = \"{ID}\"\nscopes = \"{marker}\"")),
         ("v1_resources", format!("client_id = \"{ID}\"\nv1_resources = [\"{marker}\"]")),
+        ("client_capabilities", format!("client_id = \"{ID}\"\nclient_capabilities = [\"{marker}\"]")),
+        ("client_capabilities", format!("client_id = \"{ID}\"\nclient_capabilities = \"{marker}\"")),
         ("authority", format!("client_id = \"{ID}\"\nauthority = \"{marker}\"")),
         ("public_client", format!("client_id = \"{ID}\"\npublic_client = \"{marker}\"")),
         ("line 2", format!("client_id = \"{ID}\"\ntenant = {marker}")),
@@ -152,4 +154,15 @@ fn json_takes_the_same_keys_and_a_secret_in_memory() {
     assert_eq!(config.credentials.all().len(), 1);
     assert!(!format!("{config:?}").contains("not-a-real-secret"));
     assert_eq!(Config::from_json("[]").expect_err("not an object").kind(), ErrorKind::ConfigInvalid);
+}
+
+#[test]
+fn cp1_is_declared_at_entra_and_elsewhere_what_is_configured() {
+    let capabilities = |file: &str| with(file, &[]).expect("a configuration").client_capabilities;
+    let entra = format!("client_id = \"{ID}\"\n");
+    assert_eq!(capabilities(&entra), ["cp1"]);
+    assert_eq!(capabilities(&format!("{entra}client_capabilities = []")), Vec::<String>::new());
+    assert_eq!(capabilities(&format!("{entra}client_capabilities = [\"cp1\", \"cp2\"]")), ["cp1", "cp2"]);
+    let generic = "client_id = \"x\"\npublic_client = true\nauthority = { name = \"lab\", issuer = \"https://id.lab.example/\" }\n";
+    assert_eq!(capabilities(generic), Vec::<String>::new());
 }
