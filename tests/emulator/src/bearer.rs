@@ -13,6 +13,11 @@ pub(crate) struct Caller {
     /// Nobody for an app-only token.
     pub(crate) upn: Option<String>,
     pub(crate) mfa: bool,
+    pub(crate) app_id: String,
+    /// The user's, or the service principal's.
+    pub(crate) oid: String,
+    /// `scp` of a user's token, `roles` of an app's.
+    pub(crate) permissions: Vec<String>,
 }
 
 /// Why there is none.
@@ -34,7 +39,7 @@ pub(crate) fn caller(world: &World, headers: &HeaderMap) -> Result<Caller, Denie
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let number = |name: &str| claims.get(name).and_then(Value::as_i64).unwrap_or_default();
     // An id token is signed by the same keys, and is no access token.
-    text("appid").ok_or(Denied::Invalid)?;
+    let app_id = text("appid").ok_or(Denied::Invalid)?;
     let (now, epoch) = {
         let state = world.lock();
         (state.now(), state.token_epoch)
@@ -51,7 +56,16 @@ pub(crate) fn caller(world: &World, headers: &HeaderMap) -> Result<Caller, Denie
         tenant: text("tid").ok_or(Denied::Invalid)?,
         upn: text("upn"),
         mfa: has_mfa(&claims),
+        app_id,
+        oid: text("oid").ok_or(Denied::Invalid)?,
+        permissions: permissions(&claims),
     })
+}
+
+fn permissions(claims: &Map<String, Value>) -> Vec<String> {
+    let scopes = claims.get("scp").and_then(Value::as_str).into_iter().flat_map(str::split_whitespace);
+    let roles = claims.get("roles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    scopes.chain(roles).map(str::to_owned).collect()
 }
 
 fn has_mfa(claims: &Map<String, Value>) -> bool {

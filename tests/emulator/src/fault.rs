@@ -11,9 +11,11 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    bearer,
+    call_log::Call,
     listen::Face,
     scenario::{self, Fault},
-    state::World,
+    state::{World, rfc3339},
 };
 
 /// Set on a response whose connection is to be closed instead.
@@ -34,6 +36,41 @@ where
         let Ok(response) = run(request).await;
         return response;
     }
+    let call = (face != Face::Authority).then(|| call(world, face, &request));
+    let response = disturbed(world, face, request, run).await;
+    if let Some(mut call) = call {
+        call.status = response.status().as_u16();
+        let mut state = world.lock();
+        call.time = rfc3339(state.now());
+        state.calls.push(call);
+    }
+    response
+}
+
+/// What the log will tell about a request.
+fn call(world: &World, face: Face, request: &Request) -> Call {
+    let short = |text: &str| text.chars().take(1000).collect::<String>();
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(short);
+    let caller = bearer::caller(world, request.headers()).ok();
+    Call {
+        api: kind(face, request.uri().path()),
+        method: request.method().to_string(),
+        path: request.uri().path_and_query().map(|path| short(path.as_str())).unwrap_or_default(),
+        request_id: header("ms-requestid").or_else(|| header("client-request-id")),
+        correlation_id: header("ms-correlationid"),
+        application: header("ms-partnercenter-application"),
+        user_agent: header("user-agent"),
+        client_id: caller.as_ref().map(|caller| caller.app_id.clone()),
+        tenant: caller.as_ref().map(|caller| caller.tenant.clone()),
+        upn: caller.and_then(|caller| caller.upn),
+        ..Call::default()
+    }
+}
+
+async fn disturbed<F>(world: &Arc<World>, face: Face, request: Request, run: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
     let kind = kind(face, request.uri().path());
     let delay = world.lock().scenario.delay_for(kind, request.uri().path());
     if delay > 0 {

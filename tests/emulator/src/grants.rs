@@ -299,6 +299,11 @@ impl Grants {
         }
     }
 
+    /// How many sign-ins of a user are not revoked.
+    pub(crate) fn live_of(&self, upn: &str) -> usize {
+        self.sessions.values().filter(|session| !session.revoked && session.signed_in.upn == upn).count()
+    }
+
     pub(crate) fn revoke_session(&mut self, session: u128) {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.revoked = true;

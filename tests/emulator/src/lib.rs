@@ -17,6 +17,7 @@
 
 mod arm;
 mod bearer;
+mod call_log;
 mod certificates;
 mod control;
 mod credentials;
@@ -31,7 +32,9 @@ mod graph;
 mod jwt;
 mod listen;
 mod partner_center;
+mod rates;
 mod ready;
+mod relationships;
 mod request_log;
 mod resources;
 mod samples;

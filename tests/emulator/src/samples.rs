@@ -1,6 +1,6 @@
 //! The story that the emulator starts with. Fixed, so that documents and tests can name it; made up, so that it opens nothing.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     credentials::Federated,
@@ -144,6 +144,30 @@ pub(crate) fn consents() -> Vec<(String, String, &'static str)> {
         }
     }
     consents
+}
+
+/// What the confidential apps may do on their own, each in its home tenant: (tenant, client, resource key, roles).
+pub(crate) fn app_roles() -> Vec<(String, String, &'static str, BTreeSet<String>)> {
+    let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    vec![
+        (
+            FABRIKAM.to_owned(),
+            CSP_APP.to_owned(),
+            "graph",
+            roles(&[
+                "Application.ReadWrite.OwnedBy",
+                "Directory.Read.All",
+                "Organization.Read.All",
+                "User.RevokeSessions.All",
+            ]),
+        ),
+        (
+            VENDOR.to_owned(),
+            CPV_APP.to_owned(),
+            "graph",
+            roles(&["Application.ReadWrite.OwnedBy", "Organization.Read.All"]),
+        ),
+    ]
 }
 
 /// The federated credential of a sample app: the workload of this name may act as the app.

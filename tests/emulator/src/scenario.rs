@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::relationships;
+
 /// What holds now; `POST /reset` returns to the default.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Scenario {
@@ -25,6 +27,18 @@ pub(crate) struct Scenario {
     pub(crate) secret_expired: bool,
     /// How often a credential that is added from now on is refused before it works.
     pub(crate) propagating: u32,
+    /// Whether Partner Center refuses users' tokens without MFA.
+    pub(crate) mfa_enforced: bool,
+    /// Whether Partner Center answers `ValidateMfa`.
+    pub(crate) mfa_header: bool,
+    /// How many consents and withdrawals Partner Center takes in a second from an app; 0 is no limit.
+    pub(crate) consents_per_second: u32,
+    /// How many reads at a customer still show what was before a consent or withdrawal.
+    pub(crate) consent_lag: u32,
+    /// How many requests Graph takes in a second from an app at a tenant; 0 is no limit.
+    pub(crate) graph_per_second: u32,
+    /// Rows on a page of Graph; 0 leaves it at a hundred.
+    pub(crate) graph_page: u32,
     /// How many device-code polls are answered with `slow_down`.
     pub(crate) slow_down: u32,
     /// Seconds between device-code polls.
@@ -47,6 +61,12 @@ impl Default for Scenario {
             bad_id_token: None,
             secret_expired: false,
             propagating: 0,
+            mfa_enforced: true,
+            mfa_header: true,
+            consents_per_second: 50,
+            consent_lag: 0,
+            graph_per_second: 0,
+            graph_page: 0,
             slow_down: 0,
             device_interval: 1,
             fail: Vec::new(),
@@ -137,7 +157,7 @@ fn one() -> u32 {
 }
 
 /// One or several.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Some1<T> {
     Many(Vec<T>),
@@ -145,7 +165,7 @@ pub(crate) enum Some1<T> {
 }
 
 impl<T> Some1<T> {
-    fn into_vec(self) -> Vec<T> {
+    pub(crate) fn into_vec(self) -> Vec<T> {
         match self {
             Self::Many(many) => many,
             Self::One(one) => vec![one],
@@ -169,6 +189,12 @@ pub(crate) struct Change {
     bad_id_token: Option<Option<BadIdToken>>,
     secret_expired: Option<bool>,
     propagating: Option<u32>,
+    mfa_enforced: Option<bool>,
+    mfa_header: Option<bool>,
+    consents_per_second: Option<u32>,
+    consent_lag: Option<u32>,
+    graph_per_second: Option<u32>,
+    graph_page: Option<u32>,
     slow_down: Option<u32>,
     device_interval: Option<u32>,
     #[serde(deserialize_with = "present")]
@@ -181,6 +207,40 @@ pub(crate) struct Change {
     pub(crate) expire_tokens: Option<bool>,
     pub(crate) rotate_keys: Option<bool>,
     pub(crate) consent: Option<Some1<ConsentChange>>,
+    pub(crate) customers: Option<Some1<CustomerChange>>,
+    pub(crate) admin_agent: Option<Some1<AgentChange>>,
+    pub(crate) app_roles: Option<Some1<RolesChange>>,
+}
+
+/// A change of what an app may do on its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RolesChange {
+    /// GUID or domain.
+    pub(crate) tenant: String,
+    pub(crate) client_id: String,
+    pub(crate) resource: String,
+    /// Taken back without any: all.
+    #[serde(default)]
+    pub(crate) roles: Vec<String>,
+    pub(crate) granted: bool,
+}
+
+/// A change between a partner and customers.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct CustomerChange {
+    /// GUID or domain, one or several; `all` for every customer that there is.
+    pub(crate) customer: Some1<String>,
+    #[serde(flatten)]
+    pub(crate) change: relationships::Change,
+}
+
+/// A change of who is in the group AdminAgents.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentChange {
+    pub(crate) upn: String,
+    pub(crate) member: bool,
 }
 
 /// Whose sign-ins to revoke.
@@ -209,12 +269,15 @@ pub(crate) struct ConsentChange {
     pub(crate) tenant: String,
     /// A resource; all of them without it.
     pub(crate) resource: Option<String>,
+    /// Permissions of the resource by name; those of `/.default` without it.
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
     /// An app; all sample apps without it.
     pub(crate) client_id: Option<String>,
     pub(crate) granted: bool,
 }
 
-fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de>,
@@ -243,6 +306,12 @@ impl Change {
         set(&mut next.bad_id_token, self.bad_id_token);
         set(&mut next.secret_expired, self.secret_expired);
         set(&mut next.propagating, self.propagating);
+        set(&mut next.mfa_enforced, self.mfa_enforced);
+        set(&mut next.mfa_header, self.mfa_header);
+        set(&mut next.consents_per_second, self.consents_per_second);
+        set(&mut next.consent_lag, self.consent_lag);
+        set(&mut next.graph_per_second, self.graph_per_second);
+        set(&mut next.graph_page, self.graph_page);
         set(&mut next.slow_down, self.slow_down);
         set(&mut next.device_interval, self.device_interval);
         if let Some(seconds) = self.access_token_lifetime {

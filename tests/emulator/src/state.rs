@@ -9,12 +9,16 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::{
+    call_log::CallLog,
     credentials::Credentials,
     directory::Directory,
     entra::sign_in::SignIns,
     files::Files,
     grants::Grants,
     listen::Ports,
+    partner_center::mfa_reports::PartnerRequests,
+    rates::Rates,
+    relationships::Relationships,
     request_log::RequestLog,
     scenario::Scenario,
     signing_keys::{SigningKey, SigningKeys},
@@ -60,6 +64,10 @@ pub(crate) struct State {
     pub(crate) grants: Grants,
     pub(crate) sign_ins: SignIns,
     pub(crate) log: RequestLog,
+    pub(crate) calls: CallLog,
+    pub(crate) partner_requests: PartnerRequests,
+    pub(crate) relationships: Relationships,
+    pub(crate) rates: Rates,
     pub(crate) credentials: Credentials,
     /// As they were at the start.
     sample_credentials: Credentials,
@@ -75,6 +83,10 @@ impl State {
             grants: Grants::new()?,
             sign_ins: SignIns::default(),
             log: RequestLog::default(),
+            calls: CallLog::default(),
+            partner_requests: PartnerRequests::default(),
+            relationships: Relationships::default(),
+            rates: Rates::default(),
             credentials: credentials.clone(),
             sample_credentials: credentials,
             token_epoch: 1,
@@ -87,6 +99,16 @@ impl State {
         *self = Self::new(std::mem::take(&mut self.sample_credentials))?;
         self.token_epoch = epoch;
         Ok(())
+    }
+
+    /// Whether a user of `home` may act in `tenant`: at home, or as the partner of a customer.
+    pub(crate) fn reaches(&self, home: &str, tenant: &str) -> bool {
+        self.directory.reaches(home, tenant) && (home == tenant || self.relationships.of(tenant).relationship)
+    }
+
+    /// Ends all sign-ins of a user and says how many.
+    pub(crate) fn revoke_user(&mut self, upn: &str) -> usize {
+        self.grants.revoke(|session| session.signed_in.upn.eq_ignore_ascii_case(upn))
     }
 
     /// Unix seconds by the emulator's clock.

@@ -1,18 +1,20 @@
-//! New certificates for apps, and tokens of the identity provider beside Entra.
+//! Credentials: new certificates and roles for apps, tokens of the identity provider beside Entra, and new passwords for users.
 
 use std::sync::Arc;
 
-use axum::{body::Bytes, extract::State as Shared, response::Response};
+use axum::{body::Bytes, extract::State as Shared, http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Shown, answer, bad, internal, read};
+use super::{Answer, Shown, answer, bad, internal, read, tenant_id};
 use crate::{
     certificates::{self, Made},
     credentials::Key,
     grants::random,
+    resources::{self, Resource},
     samples,
-    state::World,
+    scenario::{RolesChange, Some1},
+    state::{State, World},
     workload_identity,
 };
 
@@ -153,4 +155,62 @@ pub(super) async fn workload_keys(Shared(control): Shown) -> Response {
     let world = Arc::clone(&control.world);
     let done = tokio::task::spawn_blocking(move || world.workload_identity.jwk_set(&world.urls)).await;
     answer(done.map_err(|error| internal(error.to_string())).and_then(|keys| keys.map_err(internal)))
+}
+
+/// Tenant, client, resource, and what changes.
+type Roles = (String, String, &'static Resource, RolesChange);
+
+/// What a scenario changes of apps' roles.
+pub(super) fn roles(state: &State, changes: Option<Some1<RolesChange>>) -> Result<Vec<Roles>, (StatusCode, Value)> {
+    let resolve = |change: RolesChange| {
+        let tenant = tenant_id(state, &change.tenant)?;
+        let app = state.directory.app(&change.client_id);
+        let client = app.ok_or_else(|| bad(format!("no such app: {}", change.client_id)))?.client_id.clone();
+        let resource = resources::find_by_word(&change.resource)
+            .ok_or_else(|| bad(format!("no such resource: {}", change.resource)))?;
+        Ok((tenant, client, resource, change))
+    };
+    changes.map(Some1::into_vec).unwrap_or_default().into_iter().map(resolve).collect()
+}
+
+/// A user's new password, and how it came to it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordReset {
+    upn: String,
+    #[serde(default)]
+    how: ResetHow,
+}
+
+/// Microsoft, "Refresh tokens in the Microsoft identity platform": only one of these ends what confidential clients hold.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum ResetHow {
+    /// By the user.
+    #[default]
+    User,
+    /// By an administrator in the Azure portal.
+    AzurePortal,
+    /// By an administrator in the Entra admin center.
+    EntraAdminCenter,
+}
+
+pub(super) async fn reset_password(Shared(control): Shown, body: Bytes) -> Response {
+    answer(read(&body).and_then(|request| set_password(&control.world, &request)))
+}
+
+fn set_password(world: &World, request: &PasswordReset) -> Answer {
+    let mut state = world.lock();
+    let state = &mut *state;
+    let password = random("emulator-only-password-", 9);
+    let user = state.directory.user_mut(&request.upn).ok_or_else(|| bad(format!("no such user: {}", request.upn)))?;
+    user.password.clone_from(&password);
+    let upn = user.upn.clone();
+    let directory = &state.directory;
+    let revoked = state.grants.revoke(|session| {
+        let is_public = directory.app(&session.signed_in.client_id).is_some_and(|app| app.public);
+        session.signed_in.upn == upn && (is_public || request.how == ResetHow::EntraAdminCenter)
+    });
+    let kept = state.grants.live_of(&upn);
+    Ok(json!({ "schema_version": 1, "password": password, "revoked": revoked, "kept": kept }))
 }

@@ -1,6 +1,7 @@
 //! The control port: scenarios, the request log, and sign-ins by one call.
 
 mod credentials;
+mod customers;
 
 use std::sync::Arc;
 
@@ -51,6 +52,10 @@ pub(crate) fn router(world: Arc<World>, ready: Ready) -> Router {
         .route("/signin", post(sign_in_at_once))
         .route("/partners", post(partners))
         .route("/grants", post(grants))
+        .route("/calls", get(calls))
+        .route("/calls/reset", post(calls_reset))
+        .route("/customers", post(customers::add))
+        .route("/password-reset", post(credentials::reset_password))
         .route("/certificates", post(credentials::certificate))
         .route("/federated-token", post(credentials::federated_token))
         .route(
@@ -148,18 +153,30 @@ async fn change(world: &Arc<World>, body: &[u8]) -> Answer {
         let resolved: Vec<_> = consents.iter().map(|consent| resolve(state, consent)).collect::<Result<_, _>>()?;
         let (revoke, expire) = (change.revoke.take(), change.expire_tokens == Some(true));
         let whose = revoke.map(|revoke| whose(state, revoke)).transpose()?;
+        let customers = customers::resolve(state, change.customers.take())?;
+        let agents = customers::agents(state, change.admin_agent.take())?;
+        let roles = credentials::roles(state, change.app_roles.take())?;
         change.apply(&mut state.scenario).map_err(bad)?;
         // Nothing below can fail: a refused change changes nothing.
         for (consent, (tenant, clients, resource)) in consents.iter().zip(resolved) {
             for client in clients {
                 match (consent.granted, resource) {
-                    (true, Some(resource)) => state.directory.consent(&tenant, &client, resource, &[]),
+                    (true, Some(resource)) => state.directory.consent(&tenant, &client, resource, &consent.scopes),
                     (true, None) => resources::ALL
                         .iter()
                         .for_each(|resource| state.directory.consent(&tenant, &client, resource, &[])),
                     (false, resource) => state.directory.withdraw(&tenant, &client, resource),
                 }
             }
+        }
+        for (customer, change) in customers {
+            state.relationships.change(&customer, &change);
+        }
+        for (tenant, client, resource, roles) in roles {
+            state.directory.assign(&tenant, &client, resource, &roles.roles, roles.granted);
+        }
+        for agent in agents {
+            state.relationships.set_agent(&agent.upn, agent.member);
         }
         if let Some(whose) = whose {
             revoked = Some(state.grants.revoke(|session| match &whose {
@@ -219,7 +236,17 @@ fn resolve(state: &State, consent: &ConsentChange) -> Result<Resolved, (StatusCo
         None => None,
         Some(word) => Some(resources::find_by_word(word).ok_or_else(|| bad(format!("no such resource: {word}")))?),
     };
+    check_scopes(resource, &consent.scopes)?;
     Ok((tenant, clients, resource))
+}
+
+/// Permissions by name need a resource that has them.
+fn check_scopes(resource: Option<&resources::Resource>, scopes: &[String]) -> Result<(), (StatusCode, Value)> {
+    let unknown = |scope: &&String| resource.is_none_or(|resource| resource.permission(scope).is_none());
+    match scopes.iter().find(unknown) {
+        Some(scope) => Err(bad(format!("no such scope: {scope}"))),
+        None => Ok(()),
+    }
 }
 
 fn tenant_id(state: &State, text: &str) -> Result<String, (StatusCode, Value)> {
@@ -234,6 +261,17 @@ async fn requests(Shared(control): Shown) -> Response {
 
 async fn requests_reset(Shared(control): Shown) -> Response {
     control.world.lock().log.clear();
+    answer(Ok(json!({ "schema_version": 1, "count": 0 })))
+}
+
+async fn calls(Shared(control): Shown) -> Response {
+    let state = control.world.lock();
+    let entries: Vec<_> = state.calls.entries().collect();
+    answer(Ok(json!({ "schema_version": 1, "count": state.calls.count(), "calls": entries })))
+}
+
+async fn calls_reset(Shared(control): Shown) -> Response {
+    control.world.lock().calls.clear();
     answer(Ok(json!({ "schema_version": 1, "count": 0 })))
 }
 

@@ -90,6 +90,20 @@ impl Assertion {
         Ok(Proof::Certificate)
     }
 
+    /// Whether it proves to Graph that its sender has one of these keys (Microsoft Graph, "Generate proof of possession tokens").
+    pub(crate) fn proves(&self, keys: &[Key], application: &str, now: i64) -> bool {
+        const GRAPH: &str = "00000002-0000-0000-c000-000000000000";
+        let padding: &RsaParameters =
+            if self.algorithm() == Some("PS256") { &RSA_PSS_2048_8192_SHA256 } else { &RSA_PKCS1_2048_8192_SHA256 };
+        text(&self.claims, "aud") == Some(GRAPH)
+            && text(&self.claims, "iss") == Some(application)
+            && self.check_times(now).is_ok()
+            && keys.iter().any(|key| {
+                now < key.certificate.ends
+                    && verifies(padding, &key.certificate.public_key, &self.message, &self.signature)
+            })
+    }
+
     fn verify_own(&self, place: &Place<'_>, state: &mut State, app: &App) -> Result<(), EntraError> {
         if !text(&self.claims, "sub").is_some_and(|subject| subject.eq_ignore_ascii_case(&app.client_id)) {
             return Err(aadsts(
@@ -276,12 +290,7 @@ fn names_key(kind: &str, name: &str, key: &Key) -> bool {
 }
 
 /// Whether an RSA key (PKCS#1) signed this.
-pub(crate) fn verifies(
-    padding: &'static dyn VerificationAlgorithm,
-    key: &[u8],
-    message: &str,
-    signature: &[u8],
-) -> bool {
+fn verifies(padding: &'static dyn VerificationAlgorithm, key: &[u8], message: &str, signature: &[u8]) -> bool {
     UnparsedPublicKey::new(padding, key).verify(message.as_bytes(), signature).is_ok()
 }
 

@@ -1,7 +1,7 @@
 //! Entra ID.
 
 mod admin_consent;
-mod assertion;
+pub(crate) mod assertion;
 mod authorize;
 mod client;
 mod device;

@@ -216,7 +216,7 @@ impl SignIn {
     fn tenant(&self, state: &State, user: &User) -> Result<String, EntraError> {
         match self.path() {
             TenantPath::Home(_) => Ok(user.tenant.clone()),
-            TenantPath::One(tenant) if state.directory.reaches(&user.tenant, tenant) => Ok(tenant.clone()),
+            TenantPath::One(tenant) if state.reaches(&user.tenant, tenant) => Ok(tenant.clone()),
             TenantPath::One(tenant) => Err(stranger(state, &user.upn, &user.tenant, tenant)),
         }
     }

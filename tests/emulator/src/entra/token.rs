@@ -341,7 +341,7 @@ impl Request<'_> {
             TenantPath::Home(_) => home.clone(),
             TenantPath::One(tenant) => tenant.clone(),
         };
-        if !state.directory.reaches(&home, &tenant) {
+        if !state.reaches(&home, &tenant) {
             return Err(stranger(state, &signed_in.upn, &home, &tenant));
         }
         let delegated = Delegated { signed_in: &signed_in, tenant: &tenant, nonce: None, first: None };
@@ -439,11 +439,7 @@ impl Request<'_> {
             }
         };
         self.scenario_error(state, &asked, tenant)?;
-        let permissions: Vec<String> = state
-            .directory
-            .granted(tenant, &self.app.client_id, asked.resource)
-            .map(|granted| granted.iter().cloned().collect())
-            .unwrap_or_default();
+        let permissions = state.directory.roles(tenant, &self.app.client_id, asked.resource);
         let subject =
             Subject { tenant, app: &self.app, proof: self.proof, user: None, asked: &asked, permissions: &permissions };
         let access = AccessToken::new(self.world, state, &subject);

@@ -28,7 +28,7 @@ pub(crate) struct Subject<'a> {
     /// Nobody for an app-only token.
     pub(crate) user: Option<(&'a User, bool)>,
     pub(crate) asked: &'a Asked,
-    /// What was consented to and asked for.
+    /// What was consented to and asked for; an app's own roles where there is no user.
     pub(crate) permissions: &'a [String],
 }
 
@@ -65,9 +65,8 @@ impl AccessToken {
                 add("idtyp", json!("app"));
                 add("oid", json!(subject.app.client_id));
                 add("sub", json!(subject.app.client_id));
-                let roles: Vec<_> = subject.permissions.iter().filter(|name| *name != "user_impersonation").collect();
-                if !roles.is_empty() {
-                    add("roles", json!(roles));
+                if !subject.permissions.is_empty() {
+                    add("roles", json!(subject.permissions));
                 }
             }
         }

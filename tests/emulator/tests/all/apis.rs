@@ -179,3 +179,40 @@ async fn an_app_alone_reaches_where_it_is_installed() {
         assert_eq!(token(tenant, scope).await.json()["error_codes"], json!([expected]), "{tenant} {scope}");
     }
 }
+
+#[tokio::test]
+async fn an_app_alone_may_do_what_its_roles_say() {
+    let client = Client::start().await;
+    let token = async |profile: &str, tenant: &str| {
+        let form = [("grant_type", "client_credentials"), ("scope", "https://graph.microsoft.com/.default")];
+        client.token(profile, tenant, &form).await
+    };
+    let roles = |answer: &Answer| crate::client::claims(&answer.text_of("access_token"))["roles"].clone();
+    let principals = format!("{}/v1.0/servicePrincipals", client.ready.graph);
+    let own = token("csp", FABRIKAM).await;
+    assert!(roles(&own).as_array().unwrap().contains(&json!("Directory.Read.All")));
+    assert_eq!(client.api(&principals, &own.text_of("access_token")).await.status, 200);
+
+    // The vendor's app is unknown at the partner, then known by a user's consent, which gives it no role of its own.
+    assert_eq!(token("cpv", FABRIKAM).await.json()["error_codes"], json!([7_000_229]));
+    client.tokens("admin@fabrikam.com").await;
+    let known = token("cpv", FABRIKAM).await;
+    assert_eq!((known.status, roles(&known)), (200, json!(null)));
+    assert_eq!(client.api(&principals, &known.text_of("access_token")).await.status, 403);
+    let change = json!({
+        "tenant": FABRIKAM, "client_id": client.app("cpv").client_id, "resource": "graph", "roles": ["Directory.Read.All"],
+        "granted": true,
+    });
+    client.scenario(json!({ "app_roles": change })).await;
+    let assigned = token("cpv", FABRIKAM).await;
+    assert_eq!(roles(&assigned), json!(["Directory.Read.All"]));
+    assert_eq!(client.api(&principals, &assigned.text_of("access_token")).await.status, 200);
+
+    // Partner Center lists customers for an app alone, and has what it keeps for users.
+    let form = [("grant_type", "client_credentials"), ("scope", "https://api.partnercenter.microsoft.com/.default")];
+    let alone = client.token("csp", FABRIKAM, &form).await.text_of("access_token");
+    let center = async |path: &str| client.api(&format!("{}/v1/{path}", client.ready.partner_center), &alone).await;
+    assert_eq!(center("customers").await.status, 200);
+    let answer = center("nonMfaCompliantPartnerPrincipals").await;
+    assert_eq!((answer.status, answer.text_of("code").as_str()), (403, "900329"));
+}
