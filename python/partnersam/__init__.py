@@ -66,6 +66,8 @@ __all__ = [
 ]
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_native._note_fork)
+    os.register_at_fork(
+        before=_native._before_fork, after_in_parent=_native._after_fork, after_in_child=_native._note_fork
+    )
 # What was redeemed when the program ends is saved first.
 atexit.register(_native._settle)

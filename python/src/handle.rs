@@ -140,6 +140,19 @@ pub(crate) fn _settle(py: Python<'_>) {
     }
 }
 
+/// Before a fork: closes what must not be open across it.
+#[pyfunction]
+pub(crate) fn _before_fork(py: Python<'_>) {
+    // Whoever it waits for may need the lock to come to an end.
+    py.detach(fork::prepare);
+}
+
+/// After a fork, in the parent.
+#[pyfunction]
+pub(crate) fn _after_fork() {
+    fork::resume();
+}
+
 /// Tells the core that this process is a forked child.
 #[pyfunction]
 pub(crate) fn _note_fork() {

@@ -40,7 +40,7 @@ mod _native {
     #[pymodule_export]
     use super::grant::{Grant, Renewed};
     #[pymodule_export]
-    use super::handle::{_note_fork, _settle};
+    use super::handle::{_after_fork, _before_fork, _note_fork, _settle};
     #[pymodule_export]
     use super::operation::Operation;
     #[pymodule_export]

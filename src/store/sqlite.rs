@@ -83,17 +83,20 @@ impl SqliteStore {
 
     /// Reads a record. Where there is no file yet there is no record, and none is made.
     async fn read<T: Default>(&self, read: impl FnOnce(&rusqlite::Connection) -> Result<T>) -> Result<T> {
-        if !self.0.reader.is_open() && !off_thread(&self.0, Place::get_ready).await? {
-            return Ok(T::default());
+        loop {
+            if !self.0.reader.is_open() && !off_thread(&self.0, Place::get_ready).await? {
+                return Ok(T::default());
+            }
+            let mut slot = self.0.reader.lock();
+            // Closed in between, for a fork or after a fault: that is not to say that there is nothing.
+            let Some(connection) = slot.as_ref() else { continue };
+            let outcome = read(connection);
+            if outcome.as_ref().is_err_and(|error| error.retry_after().is_none()) {
+                // Opened anew next time: what was wrong with the file may have been put right.
+                *slot = None;
+            }
+            return outcome;
         }
-        let mut slot = self.0.reader.lock();
-        let Some(connection) = slot.as_ref() else { return Ok(T::default()) };
-        let outcome = read(connection);
-        if outcome.as_ref().is_err_and(|error| error.retry_after().is_none()) {
-            // Opened anew next time: what was wrong with the file may have been put right.
-            *slot = None;
-        }
-        outcome
     }
 
     async fn keys(&self) -> Result<Arc<Keys>> {
@@ -399,11 +402,15 @@ impl Place {
 
     /// Opens the connection for reading; false where there is no store yet.
     fn open_reader(&self) -> Result<bool> {
-        let mut slot = self.reader.lock();
+        self.reader(&mut self.reader.lock()).map(|connection| connection.is_some())
+    }
+
+    /// The connection for reading, opened where it was not; none where there is no store yet.
+    fn reader<'a>(&self, slot: &'a mut Option<Connection>) -> Result<Option<&'a Connection>> {
         if slot.is_none() {
             *slot = Connection::open(&self.path).map_err(|error| self.at(error))?;
         }
-        Ok(slot.is_some())
+        Ok(slot.as_ref())
     }
 
     /// Opens a connection for writing, making the store where there is none.
@@ -422,8 +429,8 @@ impl Place {
     /// Locks are always taken in this order: keys, then writer or reader.
     fn load_keys(&self) -> Result<Arc<Keys>> {
         let meta = || {
-            self.open_reader()?;
-            self.reader.lock().as_ref().map(|connection| schema::meta(connection)).transpose()
+            let mut slot = self.reader.lock();
+            self.reader(&mut slot)?.map(|connection| schema::meta(connection)).transpose()
         };
         self.keys.load(meta, &self.writer, || self.open_writer()).map_err(|error| self.at(error))
     }

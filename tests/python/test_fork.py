@@ -11,10 +11,6 @@ from harness.emulator import Emulator
 from harness.keyring import Keyring
 from partnersam import PartnerApp
 
-INHERITED = pytest.mark.xfail(
-    reason="SQLite keeps its locks by process in memory, and a forked child inherits them: the store must be closed around the fork"
-)
-
 FORKS = """
 import json, os, signal, threading, traceback
 from partnersam import PartnerApp, PartnerSamError
@@ -63,7 +59,6 @@ print(json.dumps(bad))
 """
 
 
-@INHERITED
 @pytest.mark.soak(40)
 def test_forks_in_the_midst_of_calls(emulator: Emulator, home: Path, rounds: int) -> None:
     with open_app(emulator, home) as app:
@@ -131,7 +126,6 @@ print(json.dumps([childs, others]))
 """
 
 
-@INHERITED
 def test_what_a_child_saves_is_there_although_its_parent_has_closed(emulator: Emulator, home: Path) -> None:
     with open_app(emulator, home) as app:
         consent(emulator, app)

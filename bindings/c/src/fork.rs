@@ -12,12 +12,15 @@ pub(crate) fn watch() {
 
 #[cfg(unix)]
 extern "C" fn before() {
+    // First what others may still be using a handle for; then nobody gets at one.
+    partnersam::fork::prepare();
     crate::handle::hold_for_fork();
 }
 
 #[cfg(unix)]
 extern "C" fn after_in_parent() {
     crate::handle::release_after_fork();
+    partnersam::fork::resume();
 }
 
 #[cfg(unix)]

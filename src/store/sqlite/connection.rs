@@ -3,13 +3,14 @@
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::OpenFlags;
 
 use crate::error::Result;
+use crate::fork::{self, CloseForFork, Pass};
 use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::schema;
 use crate::store::{beside, private_file};
@@ -19,34 +20,83 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The place of one connection that is opened when it is first needed, and again after a fault or a fork.
 ///
-/// A connection must not be used in a forked child, and not even closed there: closing would tidy up the log under the parent's feet. So a
-/// child forgets it.
+/// It is closed before a fork (see [`fork`]). Should a fork have gone unreported, the child forgets the connection: it must not be used there, and not
+/// even closed, for that would tidy up the log under the parent's feet.
+#[derive(Debug)]
+pub(super) struct Slot(Arc<Place>);
+
 #[derive(Debug, Default)]
-pub(super) struct Slot(Mutex<Option<Connection>>);
+struct Place(Mutex<Option<Connection>>);
+
+impl Default for Slot {
+    fn default() -> Self {
+        let place = Arc::new(Place::default());
+        fork::close_before(Arc::downgrade(&(place.clone() as Arc<dyn CloseForFork>)));
+        Self(place)
+    }
+}
 
 impl Slot {
-    /// Whether a connection is there to be used at once.
+    /// Whether a connection is there to be used at once. It may be gone by the time of the next look.
     pub(super) fn is_open(&self) -> bool {
         self.lock().is_some()
     }
 
     /// The place itself; empty where there was only a connection of the process that forked this one.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|connection| connection.process != std::process::id()) {
-            mem::forget(slot.take());
-        }
-        slot
+    pub(super) fn lock(&self) -> Locked<'_> {
+        let pass = Pass::wait();
+        let mut slot = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_anothers(&mut slot);
+        Locked { slot, _pass: pass }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Without locking: in a child the lock may be held by a thread that only its parent has.
-        let slot = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|connection| connection.process != std::process::id()) {
-            mem::forget(slot.take());
-        }
+        // Closed while no fork can happen.
+        let _pass = Pass::wait();
+        let mut slot = match self.0.0.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
+            // Held by a thread that only the parent has: then the connection is the parent's, too.
+            Err(TryLockError::WouldBlock) => return mem::forget(Arc::clone(&self.0)),
+        };
+        forget_anothers(&mut slot);
+        drop(slot.take());
+    }
+}
+
+impl CloseForFork for Place {
+    fn close(&self) {
+        // Nobody holds it: each holder has a pass.
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Empties the place of a connection that another process opened, without closing it.
+fn forget_anothers(slot: &mut Option<Connection>) {
+    if slot.as_ref().is_some_and(|connection| connection.process != std::process::id()) {
+        mem::forget(slot.take());
+    }
+}
+
+/// A slot that this thread alone looks at, while no fork happens.
+pub(super) struct Locked<'a> {
+    slot: MutexGuard<'a, Option<Connection>>,
+    _pass: Pass,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Option<Connection>;
+
+    fn deref(&self) -> &Option<Connection> {
+        &self.slot
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Option<Connection> {
+        &mut self.slot
     }
 }
 
