@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::Request, response::Response};
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use hyper::service::{Service, service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -96,6 +101,9 @@ async fn second(port: u16) -> io::Result<Option<TcpListener>> {
     }
 }
 
+/// The most bytes that a request may bring; the handlers' own limits are lower.
+const LARGEST_REQUEST: usize = 4 << 20;
+
 /// Serves one listener until the task is aborted; its connections end with it.
 pub(crate) async fn accept(listener: TcpListener, tls: TlsAcceptor, face: Face, router: Router, world: Arc<World>) {
     let mut connections = JoinSet::new();
@@ -122,7 +130,12 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, face: Face, router: Rou
         let router = router.clone();
         let world = Arc::clone(&world);
         async move {
-            let request: Request = request.map(axum::body::Body::new);
+            // Read to its end even where nobody wants it: over a body that is left lying hyper closes the connection under the client's next request.
+            let (head, body) = request.into_parts();
+            let Ok(body) = axum::body::to_bytes(axum::body::Body::new(body), LARGEST_REQUEST).await else {
+                return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+            };
+            let request = Request::from_parts(head, axum::body::Body::from(body));
             let response = fault::around(&world, face, request, |request| router.call(request)).await;
             if response.extensions().get::<fault::Abort>().is_some() {
                 return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
