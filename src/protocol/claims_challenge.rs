@@ -69,6 +69,30 @@ pub fn find<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>) -> Option<Clai
     first
 }
 
+/// The claims in a text that a person or a program has at hand: a claims request as JSON, the value of a `WWW-Authenticate` header, or the headers of
+/// whole responses as `curl --dump-header` writes them, of which the last challenge counts.
+pub fn claims_in(text: &str) -> Option<String> {
+    const NAME: &str = "www-authenticate:";
+    if let Ok(claims) = canonical(text) {
+        return Some(claims);
+    }
+    // The fields of one response belong together; an empty line or a status line begins the next one.
+    let mut responses = vec![Vec::new()];
+    for line in text.lines() {
+        match line.split_at_checked(NAME.len()) {
+            Some((name, value)) if name.eq_ignore_ascii_case(NAME) => {
+                if let Some(fields) = responses.last_mut() {
+                    fields.push(value);
+                }
+            }
+            _ if line.trim().is_empty() || line.starts_with("HTTP/") => responses.push(Vec::new()),
+            _ => {}
+        }
+    }
+    let found = responses.iter().rev().find_map(find);
+    found.or_else(|| find([text])).map(|challenge| challenge.claims)
+}
+
 impl ClaimsChallenge {
     fn of(challenge: &Challenge) -> Option<Self> {
         if !matches!(challenge.scheme.as_str(), "bearer" | "pop") {
@@ -303,7 +327,7 @@ mod tests {
 
     const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}"#;
 
-    fn claims_in(headers: &[&str]) -> Option<String> {
+    fn found_in(headers: &[&str]) -> Option<String> {
         find(headers).map(|challenge| challenge.claims)
     }
 
@@ -350,8 +374,8 @@ mod tests {
             format!("PoP claims=\"{encoded}\""),
             format!(",, Bearer ,claims=\"{encoded}\""),
         ] {
-            assert_eq!(claims_in(&[&header]).as_deref(), Some(CLAIMS), "{header}");
-            assert_eq!(claims_in(&["Basic realm=\"x\"", &header, "Negotiate"]).as_deref(), Some(CLAIMS), "{header}");
+            assert_eq!(found_in(&[&header]).as_deref(), Some(CLAIMS), "{header}");
+            assert_eq!(found_in(&["Basic realm=\"x\"", &header, "Negotiate"]).as_deref(), Some(CLAIMS), "{header}");
         }
     }
 
@@ -366,11 +390,11 @@ mod tests {
                 URL_SAFE.encode(&claims),
                 URL_SAFE_NO_PAD.encode(&claims),
             ] {
-                assert_eq!(claims_in(&[&format!("Bearer claims=\"{encoded}\"")]), Some(claims.clone()), "{encoded}");
+                assert_eq!(found_in(&[&format!("Bearer claims=\"{encoded}\"")]), Some(claims.clone()), "{encoded}");
             }
         }
         assert_eq!(
-            claims_in(&["Bearer claims=\"{\\\"access_token\\\":{}}\""]).as_deref(),
+            found_in(&["Bearer claims=\"{\\\"access_token\\\":{}}\""]).as_deref(),
             Some("{\"access_token\":{}}"),
             "JSON that was not encoded"
         );
@@ -381,9 +405,9 @@ mod tests {
         let (one, two) = (STANDARD.encode("{\"one\":1}"), STANDARD.encode("{\"two\":2}"));
         let other = format!("Bearer claims=\"{one}\", error=\"invalid_token\"");
         let meant = format!("Bearer claims=\"{two}\", error=\"insufficient_claims\"");
-        assert_eq!(claims_in(&[&other, &meant]).as_deref(), Some("{\"two\":2}"));
-        assert_eq!(claims_in(&[&format!("{other}, {meant}")]).as_deref(), Some("{\"two\":2}"));
-        assert_eq!(claims_in(&[&other]).as_deref(), Some("{\"one\":1}"));
+        assert_eq!(found_in(&[&other, &meant]).as_deref(), Some("{\"two\":2}"));
+        assert_eq!(found_in(&[&format!("{other}, {meant}")]).as_deref(), Some("{\"two\":2}"));
+        assert_eq!(found_in(&[&other]).as_deref(), Some("{\"one\":1}"));
     }
 
     #[test]
@@ -409,9 +433,26 @@ mod tests {
             format!("claims=\"{good}\""),
             format!("Bearer xclaims=\"{good}\""),
         ] {
-            assert_eq!(claims_in(&[&header]), None, "{header}");
+            assert_eq!(found_in(&[&header]), None, "{header}");
         }
         assert_eq!(find(Vec::<&str>::new()), None);
+    }
+
+    #[test]
+    fn claims_are_found_in_what_is_at_hand() {
+        let (one, two) = (STANDARD.encode(CLAIMS), STANDARD.encode("{\"two\":2}"));
+        let header = format!("Bearer error=\"insufficient_claims\", claims=\"{one}\"");
+        let dumped = format!(
+            "HTTP/1.1 401 Unauthorized\r\nDate: x\r\nwww-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: {header}\r\n\r\n"
+        );
+        for text in [CLAIMS, &header, &dumped, &format!("HTTP/1.1 301 Moved\r\n\r\n{dumped}")] {
+            assert_eq!(claims_in(text).as_deref(), Some(CLAIMS), "{text}");
+        }
+        let later = format!("{dumped}HTTP/2 401\r\nwww-authenticate: Bearer claims=\"{two}\"\r\n");
+        assert_eq!(claims_in(&later).as_deref(), Some("{\"two\":2}"));
+        for text in ["", "[]", "HTTP/1.1 200 OK\r\n\r\n", "Bearer realm=\"x\"", "www-authenticate"] {
+            assert_eq!(claims_in(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -528,7 +569,7 @@ mod tests {
             let claims = json!({"access_token": {key: {"value": value}}}).to_string();
             let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
             let header = format!("Bearer realm=\"{realm}\", claims=\"{}\"", URL_SAFE_NO_PAD.encode(&claims));
-            prop_assert_eq!(claims_in(&[&header]), Some(claims.clone()));
+            prop_assert_eq!(found_in(&[&header]), Some(claims.clone()));
             let merged: Value = serde_json::from_str(&merged(Some(&claims), &["cp1".to_owned()]).unwrap().unwrap()).unwrap();
             prop_assert_eq!(merged.pointer("/access_token/xms_cc/values"), Some(&json!(["cp1"])));
         }

@@ -338,3 +338,10 @@ def test_a_passphrase_is_asked_for_at_a_terminal(cli: Cli, emulator: Emulator, h
         assert "another one" not in terminal.screen
     # Where nobody can be asked it is a missing key.
     assert mine("token", "--for", "graph", "--json").expect(6).json["error"]["id"] == "StoreKeyMissing"
+
+
+def test_a_challenge_may_be_given_as_the_header_that_came(stored: Cli) -> None:
+    first = stored("token", "--for", "graph").expect().stdout
+    header = 'Bearer realm="", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ"'
+    assert stored("token", "--for", "graph", "--claims", header).expect().stdout != first
+    stored("token", "--for", "graph", "--claims", 'Bearer realm=""').expect(2)

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueHint};
+use partnersam::protocol::claims_challenge;
 use partnersam::{Audience, Error, TenantRef};
 
 use crate::exit;
+use crate::failure::Failure;
 use crate::verbs::{completion, consent, demo, emulator, explain, import, init, renew, revoke, run, status, token};
 
 const EXAMPLES: &str = "\
@@ -92,7 +94,11 @@ impl Verb {
 
     /// Whether it ends by itself on a signal, with an orderly end of its own.
     pub(crate) fn minds_signals(&self) -> bool {
-        matches!(self, Self::Emulator(_))
+        match self {
+            Self::Emulator(_) => true,
+            Self::Run(arguments) => arguments.again_on_challenge,
+            _ => false,
+        }
     }
 }
 
@@ -104,6 +110,16 @@ pub(crate) fn audience(text: &str) -> Result<Audience, String> {
 /// Reads a tenant's id or domain.
 pub(crate) fn tenant(text: &str) -> Result<TenantRef, String> {
     text.parse().map_err(in_one_line)
+}
+
+/// Reads what `--claims` was given: a claims request as JSON, or a challenge that holds one.
+pub(crate) fn claims(text: &str) -> Result<String, Failure> {
+    claims_challenge::claims_in(text).ok_or_else(|| {
+        Failure::usage(
+            "--claims takes a JSON object, or a WWW-Authenticate header with claims",
+            "pass the header of the service's 401 as it stands",
+        )
+    })
 }
 
 fn in_one_line(error: Error) -> String {

@@ -8,7 +8,7 @@ use partnersam::{App, Audience, Error, ErrorKind, TenantRef};
 use url::Url;
 
 use super::{End, Outcome};
-use crate::arguments::{audience, tenant};
+use crate::arguments::{audience, claims, tenant};
 use crate::browser;
 use crate::completed::{self, To};
 use crate::escape::for_terminal;
@@ -66,6 +66,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ACCOUNT")]
     login_hint: Option<String>,
 
+    /// What the sign-in must satisfy: a service's WWW-Authenticate header, or the claims as JSON
+    #[arg(long, value_name = "CHALLENGE")]
+    claims: Option<String>,
+
     /// Store the grant even though MFA is not proved; Partner Center refuses its tokens
     #[arg(long)]
     allow_without_mfa: bool,
@@ -79,7 +83,8 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
+pub(crate) async fn run(mut arguments: Arguments, session: &Session<'_>) -> Outcome {
+    arguments.claims = arguments.claims.as_deref().map(claims).transpose()?;
     let app = session.app().await?;
     if arguments.device_code {
         by_device_code(&arguments, &app, session.terminal).await
@@ -109,6 +114,7 @@ impl Arguments {
             purpose: self.purpose.clone(),
             valid_for: self.limit(),
             login_hint: self.login_hint.clone(),
+            claims: self.claims.clone(),
             response_mode,
             ..ConsentRequest::new(self.partner.clone())
         }

@@ -1,12 +1,14 @@
 //! `partnersam run`: a command with tokens in its environment, and nowhere else.
 
+mod again;
+
 use std::ffi::OsString;
 use std::io;
 use std::process::Command;
 use std::sync::Arc;
 
 use partnersam::app::token::{Token, TokenRequest};
-use partnersam::{Audience, Error, ErrorKind, TenantRef};
+use partnersam::{App, Audience, Error, ErrorKind, TenantRef};
 
 use super::token::{in_variable, same_variable, tell_warnings};
 use super::{End, Outcome};
@@ -19,11 +21,14 @@ use crate::terminal::{Style, Terminal};
 const EXAMPLES: &str = "\
 Examples:
   partnersam run --for graph --customer contoso.com -- python report.py
+  partnersam run --for graph --again-on-challenge -- sh -c 'curl -sSf -D \"$PARTNERSAM_CHALLENGE\" -H \"Authorization: Bearer $PARTNERSAM_ACCESS_TOKEN\" ...'
   partnersam run --for partner-center,graph --partner fabrikam.com -- sh -c 'curl -H \"Authorization: Bearer $PARTNERSAM_TOKEN_GRAPH\" ...'
 
 The command finds PARTNERSAM_TOKEN_<AUDIENCE> for each audience, for example PARTNERSAM_TOKEN_PARTNER_CENTER, and where one audience was \
-asked for also PARTNERSAM_ACCESS_TOKEN and PARTNERSAM_EXPIRES_ON. PARTNERSAM_CLIENT_SECRET is not handed on. The exit code is the \
-command's own; 127 where it is not found, 126 where it cannot be run";
+asked for also PARTNERSAM_ACCESS_TOKEN and PARTNERSAM_EXPIRES_ON. PARTNERSAM_CLIENT_SECRET is not handed on.
+
+With --again-on-challenge it finds PARTNERSAM_CHALLENGE_<AUDIENCE>, and PARTNERSAM_CHALLENGE for one audience: files for the headers of a 401. Where \
+it fails and has left a claims challenge there, it is run once more with a token that satisfies the claims. The exit code is the command's own; 127 where it is not found, 126 where it cannot be run";
 
 /// The command is not there.
 const NOT_FOUND: i32 = 127;
@@ -45,6 +50,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "CUSTOMER", value_parser = tenant)]
     customer: Option<TenantRef>,
 
+    /// Run the command once more when it fails and a service has challenged its token
+    #[arg(long)]
+    pub(crate) again_on_challenge: bool,
+
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -54,21 +63,42 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     let Some((program, rest)) = arguments.command.split_first() else {
         return Err(Failure::usage("there is no command to run", "put it after `--`"));
     };
-    let app = session.app().await?;
-    let mut tokens = Vec::with_capacity(arguments.audiences.len());
-    for audience in arguments.audiences {
-        let request = TokenRequest {
-            partner: arguments.partner.clone(),
-            customer: arguments.customer.clone(),
-            ..TokenRequest::new(audience.clone())
-        };
-        let token = app.token(&request).await?;
-        tell_warnings(&token, session.terminal);
-        tokens.push((audience, token));
+    if arguments.again_on_challenge {
+        return again::run(&arguments, session).await;
     }
+    let (_, tokens) = arguments.tokens(session).await?;
     let mut command = Command::new(program);
     command.args(rest).envs(variables(&tokens)?).env_remove("PARTNERSAM_CLIENT_SECRET");
     Ok(End::Become(command))
+}
+
+impl Arguments {
+    async fn tokens(&self, session: &Session<'_>) -> Result<(App, Vec<(Audience, Arc<Token>)>), Failure> {
+        let app = session.app().await?;
+        let mut tokens = Vec::with_capacity(self.audiences.len());
+        for audience in &self.audiences {
+            tokens.push((audience.clone(), self.token(&app, audience, None, session.terminal).await?));
+        }
+        Ok((app, tokens))
+    }
+
+    async fn token(
+        &self,
+        app: &App,
+        audience: &Audience,
+        claims: Option<String>,
+        terminal: &Terminal,
+    ) -> Result<Arc<Token>, Failure> {
+        let request = TokenRequest {
+            partner: self.partner.clone(),
+            customer: self.customer.clone(),
+            claims,
+            ..TokenRequest::new(audience.clone())
+        };
+        let token = app.token(&request).await?;
+        tell_warnings(&token, terminal);
+        Ok(token)
+    }
 }
 
 /// The variables that hold these tokens. One token has the general name, too, with its end as RFC 3339.
@@ -107,7 +137,7 @@ pub(crate) fn become_command(mut command: Command, terminal: &Terminal) -> Resul
     }
 }
 
-fn cannot_run(command: &Command, error: &io::Error, terminal: &Terminal) -> Result<i32, Failure> {
+fn cannot_run<T>(command: &Command, error: &io::Error, terminal: &Terminal) -> Result<T, Failure> {
     let (code, kind) = if error.kind() == io::ErrorKind::NotFound {
         (NOT_FOUND, "is not found")
     } else {

@@ -5,7 +5,7 @@ use partnersam::app::token::{Token, TokenRequest};
 use partnersam::{Audience, Error, ErrorKind, TenantRef};
 
 use super::{End, Outcome};
-use crate::arguments::{audience, tenant};
+use crate::arguments::{audience, claims, tenant};
 use crate::escape::{for_shell, for_terminal};
 use crate::failure::Failure;
 use crate::output::{self, TokenReport, from_now, now};
@@ -53,8 +53,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     fresh: bool,
 
-    /// Claims of a challenge that the token must satisfy, as JSON
-    #[arg(long, value_name = "JSON")]
+    /// What a service's challenge asks for: its WWW-Authenticate header, or the claims as JSON
+    #[arg(long, value_name = "CHALLENGE")]
     claims: Option<String>,
 }
 
@@ -80,19 +80,11 @@ impl Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     let terminal = session.terminal;
     let format = if arguments.speaks_json() { Format::Json } else { arguments.format };
-    if let Some(claims) = &arguments.claims
-        && !serde_json::from_str::<serde_json::Value>(claims).is_ok_and(|claims| claims.is_object())
-    {
-        return Err(Failure::usage(
-            "--claims takes a JSON object",
-            "pass the claims of the challenge, decoded from base64",
-        ));
-    }
     let request = TokenRequest {
         partner: arguments.partner,
         customer: arguments.customer,
         audience: arguments.audience,
-        claims: arguments.claims,
+        claims: arguments.claims.as_deref().map(claims).transpose()?,
         fresh: arguments.fresh,
     };
     let token = session.app().await?.token(&request).await?;
