@@ -14,6 +14,7 @@ pub mod loopback;
 mod negative;
 mod redeem;
 pub mod renew;
+pub mod report;
 pub mod token;
 mod token_cache;
 

@@ -5,9 +5,9 @@ use std::ptr;
 use std::time::Duration;
 
 use partnersam::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented, ResponseMode};
-use partnersam::error::ErrorDocument;
+use partnersam::app::report::{ConsentReport, taint_words};
+use partnersam::clock::{Clock as _, SystemClock};
 use partnersam::{Error, ErrorKind, Result};
-use serde::Serialize;
 use url::Url;
 
 use crate::app::{AppObject, psam_app};
@@ -15,7 +15,6 @@ use crate::argument::{Options, Out, audiences, flags, optional_text, options, te
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::error::psam_error;
-use crate::grants::taints;
 use crate::handle::{self, Kind, Object};
 use crate::status::{PSAM_OK, psam_status};
 use crate::text::{Text, pointer};
@@ -140,57 +139,11 @@ impl ConsentedObject {
             partner: Text::new(consented.partner),
             name: Text::new(&consented.name),
             user_name: Text::new(&consented.user_name),
-            taints: Text::new(taints(&consented.taints).join(",")),
+            taints: Text::new(taint_words(&consented.taints).join(",")),
             mfa: mfa(consented.mfa.verdict),
             expires_on: consented.expires_on.0,
             audiences: minted.collect(),
-            json: Text::json(&ConsentedDocument::from(&consented)),
-        }
-    }
-}
-
-/// A consent that became a grant, with the fields of `partnersam consent --json`. Times are RFC 3339 in UTC.
-#[derive(Serialize)]
-struct ConsentedDocument<'a> {
-    schema_version: u32,
-    partner: String,
-    name: &'a str,
-    user_name: &'a str,
-    mfa: &'static str,
-    amr: &'a [String],
-    partner_center_mfa: Option<bool>,
-    expires_on: String,
-    taints: Vec<&'static str>,
-    audiences: Vec<MintedDocument<'a>>,
-}
-
-#[derive(Serialize)]
-struct MintedDocument<'a> {
-    audience: &'a str,
-    ok: bool,
-    token_expires_on: Option<String>,
-    error: Option<ErrorDocument<'a>>,
-}
-
-impl<'a> From<&'a Consented> for ConsentedDocument<'a> {
-    fn from(consented: &'a Consented) -> Self {
-        let minted = consented.audiences.iter().map(|(audience, result)| MintedDocument {
-            audience: audience.name(),
-            ok: result.is_ok(),
-            token_expires_on: result.as_ref().ok().map(|token| token.expires_on.to_string()),
-            error: result.as_ref().err().map(Error::to_document),
-        });
-        Self {
-            schema_version: 1,
-            partner: consented.partner.to_string(),
-            name: &consented.name,
-            user_name: &consented.user_name,
-            mfa: consented.mfa.verdict.as_str(),
-            amr: &consented.mfa.amr,
-            partner_center_mfa: consented.mfa.partner_center,
-            expires_on: consented.expires_on.to_string(),
-            taints: taints(&consented.taints),
-            audiences: minted.collect(),
+            json: Text::json(&ConsentReport::new(&consented, SystemClock.now())),
         }
     }
 }

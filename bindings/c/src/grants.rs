@@ -6,9 +6,9 @@ use std::ptr;
 use partnersam::TenantRef;
 use partnersam::app::consent::ConsentOptions;
 use partnersam::app::grants::GrantStatus;
+use partnersam::app::report::{GrantReport, taint_words};
 use partnersam::clock::{Clock, SystemClock, UnixTime};
 use partnersam::secret::RefreshToken;
-use partnersam::store::{GrantState, Taint};
 use serde::Serialize;
 
 use crate::app::{AppObject, psam_app};
@@ -55,7 +55,7 @@ impl Object for GrantsObject {
 impl GrantsObject {
     fn new(grants: Vec<GrantStatus>) -> Self {
         let now = SystemClock.now();
-        let documents = grants.iter().map(|grant| GrantDocument::new(grant, now)).collect();
+        let documents = grants.iter().map(|grant| GrantReport::new(grant, now)).collect();
         let json = Text::json(&GrantsDocument { schema_version: 1, grants: documents });
         Self { rows: grants.into_iter().map(|grant| Row::new(grant, now)).collect(), json }
     }
@@ -69,9 +69,9 @@ impl Row {
             user_name: Text::new(&status.facts.user_name),
             audiences: Text::new(status.facts.audiences.join(",")),
             purpose: Text::new(&status.facts.purpose),
-            taints: Text::new(taints(&status.facts.taints).join(",")),
+            taints: Text::new(taint_words(&status.facts.taints).join(",")),
             condition: Text::new(status.condition(now).as_str()),
-            json: Text::json(&GrantDocument::new(&status, now)),
+            json: Text::json(&GrantReport::new(&status, now)),
             status,
         }
     }
@@ -80,71 +80,7 @@ impl Row {
 #[derive(Serialize)]
 struct GrantsDocument<'a> {
     schema_version: u32,
-    grants: Vec<GrantDocument<'a>>,
-}
-
-/// A grant without its secret, with the fields of `partnersam status --json`. Times are RFC 3339 in UTC.
-#[derive(Serialize)]
-struct GrantDocument<'a> {
-    partner: String,
-    name: String,
-    domains: &'a [String],
-    user_name: &'a str,
-    user_oid: &'a str,
-    condition: &'static str,
-    ended_on: Option<String>,
-    ended_because: Option<&'a str>,
-    mfa: &'static str,
-    amr: &'a [String],
-    partner_center_mfa: Option<bool>,
-    mfa_checked_on: String,
-    consented_on: String,
-    last_redeemed_on: String,
-    expires_on: String,
-    expires_in: i64,
-    renew_after: String,
-    audiences: &'a [String],
-    purpose: &'a str,
-    taints: Vec<&'static str>,
-    generation: u64,
-}
-
-impl<'a> GrantDocument<'a> {
-    fn new(grant: &'a GrantStatus, now: UnixTime) -> Self {
-        let facts = &grant.facts;
-        let (ended_on, ended_because) = match &facts.state {
-            GrantState::Active => (None, None),
-            GrantState::Dead { on, reason } => (Some(on.to_string()), Some(reason.as_str())),
-        };
-        Self {
-            partner: grant.partner.to_string(),
-            name: grant.name(),
-            domains: &facts.domains,
-            user_name: &facts.user_name,
-            user_oid: &facts.user_oid,
-            condition: grant.condition(now).as_str(),
-            ended_on,
-            ended_because,
-            mfa: facts.mfa.verdict.as_str(),
-            amr: &facts.mfa.amr,
-            partner_center_mfa: facts.mfa.partner_center,
-            mfa_checked_on: facts.mfa.checked_on.to_string(),
-            consented_on: facts.consented_on.to_string(),
-            last_redeemed_on: facts.last_redeemed_on.to_string(),
-            expires_on: facts.expires_on.to_string(),
-            expires_in: facts.expires_on.since(now),
-            renew_after: facts.renew_after.to_string(),
-            audiences: &facts.audiences,
-            purpose: &facts.purpose,
-            taints: taints(&facts.taints),
-            generation: grant.generation,
-        }
-    }
-}
-
-/// The words for what makes a grant weaker.
-pub(crate) fn taints(taints: &[Taint]) -> Vec<&'static str> {
-    taints.iter().map(|taint| taint.as_str()).collect()
+    grants: Vec<GrantReport<'a>>,
 }
 
 /// Lists every grant of this app, by tenant id. Sends nothing; may wait for the store.

@@ -2,11 +2,12 @@
 
 use partnersam::app::consent::Consented;
 use partnersam::app::loopback::Page;
+use partnersam::app::report::ConsentReport;
 use partnersam::store::{Mfa, Taint};
 
 use crate::escape::for_terminal;
 use crate::exit;
-use crate::output::{self, ConsentReport, from_now, now};
+use crate::output::{self, from_now, now};
 use crate::terminal::{Style, Terminal};
 use crate::verbs::{End, Outcome};
 
@@ -22,7 +23,7 @@ pub(crate) enum To {
 /// Tells it. The grant is stored: a failure of an audience changes the exit code only where the caller `named` the audiences.
 pub(crate) fn tell(consented: &Consented, named: bool, to: To, terminal: &Terminal) -> Outcome {
     if to == To::Json {
-        output::print(terminal, &ConsentReport::new(consented))?;
+        output::print(terminal, &ConsentReport::new(consented, now()))?;
     } else {
         let line = line(consented, terminal, to);
         match to {

@@ -3,12 +3,10 @@
 //! A field that is not known is null or empty, never absent. A later version adds fields; one that goes or changes its meaning raises `schema_version`.
 
 use partnersam::Error;
-use partnersam::app::consent::Consented;
-use partnersam::app::grants::GrantStatus;
+use partnersam::app::report::GrantReport;
 use partnersam::app::token::Token;
 use partnersam::clock::{Clock as _, SystemClock, UnixTime};
 use partnersam::error::ErrorDocument;
-use partnersam::store::{GrantState, Taint};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -100,55 +98,6 @@ pub(crate) struct DeviceCodeReport<'a> {
     pub(crate) expires_on: String,
 }
 
-/// What `consent` and `import` came to.
-#[derive(Debug, Serialize)]
-pub(crate) struct ConsentReport<'a> {
-    schema_version: u32,
-    partner: String,
-    name: &'a str,
-    user_name: &'a str,
-    mfa: &'static str,
-    amr: &'a [String],
-    partner_center_mfa: Option<bool>,
-    expires_on: String,
-    expires_in: i64,
-    taints: Vec<&'static str>,
-    audiences: Vec<AudienceReport<'a>>,
-}
-
-/// One audience of a consent: its token came, or an error says why not.
-#[derive(Debug, Serialize)]
-struct AudienceReport<'a> {
-    audience: String,
-    ok: bool,
-    token_expires_on: Option<String>,
-    error: Option<ErrorDocument<'a>>,
-}
-
-impl<'a> ConsentReport<'a> {
-    pub(crate) fn new(consented: &'a Consented) -> Self {
-        let audiences = consented.audiences.iter().map(|(audience, token)| AudienceReport {
-            audience: audience.to_string(),
-            ok: token.is_ok(),
-            token_expires_on: token.as_ref().ok().map(|token| token.expires_on.to_string()),
-            error: token.as_ref().err().map(Error::to_document),
-        });
-        Self {
-            schema_version: SCHEMA_VERSION,
-            partner: consented.partner.to_string(),
-            name: &consented.name,
-            user_name: &consented.user_name,
-            mfa: consented.mfa.verdict.as_str(),
-            amr: &consented.mfa.amr,
-            partner_center_mfa: consented.mfa.partner_center,
-            expires_on: consented.expires_on.to_string(),
-            expires_in: consented.expires_on.since(now()),
-            taints: words(&consented.taints),
-            audiences: audiences.collect(),
-        }
-    }
-}
-
 /// `status`.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusReport<'a> {
@@ -157,65 +106,6 @@ pub(crate) struct StatusReport<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) store: &'a str,
     pub(crate) grants: Vec<GrantReport<'a>>,
-}
-
-/// One grant of `status`.
-#[derive(Debug, Serialize)]
-pub(crate) struct GrantReport<'a> {
-    partner: String,
-    name: String,
-    domains: &'a [String],
-    user_name: &'a str,
-    user_oid: &'a str,
-    condition: &'static str,
-    ended_on: Option<String>,
-    ended_because: Option<&'a str>,
-    mfa: &'static str,
-    amr: &'a [String],
-    partner_center_mfa: Option<bool>,
-    mfa_checked_on: String,
-    consented_on: String,
-    last_redeemed_on: String,
-    expires_on: String,
-    expires_in: i64,
-    renew_after: String,
-    audiences: &'a [String],
-    purpose: &'a str,
-    taints: Vec<&'static str>,
-    generation: u64,
-}
-
-impl<'a> GrantReport<'a> {
-    pub(crate) fn new(grant: &'a GrantStatus, now: UnixTime) -> Self {
-        let facts = &grant.facts;
-        let (ended_on, ended_because) = match &facts.state {
-            GrantState::Active => (None, None),
-            GrantState::Dead { on, reason } => (Some(on.to_string()), Some(reason.as_str())),
-        };
-        Self {
-            partner: grant.partner.to_string(),
-            name: grant.name(),
-            domains: &facts.domains,
-            user_name: &facts.user_name,
-            user_oid: &facts.user_oid,
-            condition: grant.condition(now).as_str(),
-            ended_on,
-            ended_because,
-            mfa: facts.mfa.verdict.as_str(),
-            amr: &facts.mfa.amr,
-            partner_center_mfa: facts.mfa.partner_center,
-            mfa_checked_on: facts.mfa.checked_on.to_string(),
-            consented_on: facts.consented_on.to_string(),
-            last_redeemed_on: facts.last_redeemed_on.to_string(),
-            expires_on: facts.expires_on.to_string(),
-            expires_in: facts.expires_on.since(now),
-            renew_after: facts.renew_after.to_string(),
-            audiences: &facts.audiences,
-            purpose: &facts.purpose,
-            taints: words(&facts.taints),
-            generation: grant.generation,
-        }
-    }
 }
 
 /// `renew`.
@@ -253,10 +143,6 @@ pub(crate) struct InitReport {
     pub(crate) store: String,
     pub(crate) key: String,
     pub(crate) next: &'static str,
-}
-
-fn words(taints: &[Taint]) -> Vec<&'static str> {
-    taints.iter().map(|taint| taint.as_str()).collect()
 }
 
 /// How long from now, roughly, for people: `in 90 days`, `59 minutes ago`.

@@ -2,13 +2,14 @@
 
 use partnersam::TenantRef;
 use partnersam::app::grants::{Condition, GrantStatus};
+use partnersam::app::report::GrantReport;
 use partnersam::clock::UnixTime;
 
 use super::{End, Outcome};
 use crate::arguments::tenant;
 use crate::escape::for_terminal;
 use crate::exit;
-use crate::output::{self, GrantReport, SCHEMA_VERSION, StatusReport, from_now, now};
+use crate::output::{self, SCHEMA_VERSION, StatusReport, from_now, now};
 use crate::session::Session;
 use crate::terminal::{Style, Terminal};
 
