@@ -6,6 +6,7 @@ the emulator is no host that the real Entra would vouch for.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,24 @@ def test_a_certificate_of_another_app_is_refused_with_entras_code(emulator: Emul
     client = confidential(emulator, emulator.app("cpv")["tenant"], secret=other)
     result = client.acquire_token_for_client(GRAPH)
     assert (result["error"], result["error_codes"]) == ("invalid_client", [700027])
+
+
+def test_a_client_that_can_deal_with_challenges_gets_a_token_for_a_day(emulator: Emulator) -> None:
+    client = confidential(emulator, emulator.app("cpv")["tenant"], client_capabilities=["CP1"])
+    assert good(client.acquire_token_for_client(GRAPH))["expires_in"] == 24 * 3600
+
+
+def test_claims_that_need_a_person_come_back_with_the_refusal(emulator: Emulator) -> None:
+    """MSAL hands the claims of the refusal to its caller, who begins a sign-in with them."""
+    client = confidential(emulator, "organizations")
+    good(signed_in(emulator, client, GRAPH))
+    claims = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
+    emulator.control(claims_challenge={"audience": "graph", "claims": claims, "needs_person": True})
+    account = client.get_accounts()[0]
+    refused = client.acquire_token_silent_with_error(GRAPH, account=account, claims_challenge=json.dumps(claims))
+    assert refused is not None
+    assert (refused["error"], refused["error_codes"]) == ("invalid_grant", [50076])
+    flow = client.initiate_auth_code_flow(
+        GRAPH, redirect_uri=REDIRECT, response_mode="form_post", claims_challenge=refused["claims"]
+    )
+    good(client.acquire_token_by_auth_code_flow(flow, emulator.sign_in(flow["auth_uri"]).fields))

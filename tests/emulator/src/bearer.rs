@@ -3,7 +3,14 @@
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
-use crate::{entra::tokens::EPOCH, jwt, state::World};
+use crate::{
+    entra::{
+        claims::Requested,
+        tokens::{EPOCH, REQUESTED, REVOCATIONS},
+    },
+    jwt,
+    state::World,
+};
 
 /// The caller of an API.
 #[derive(Debug)]
@@ -18,6 +25,10 @@ pub(crate) struct Caller {
     pub(crate) oid: String,
     /// `scp` of a user's token, `roles` of an app's.
     pub(crate) permissions: Vec<String>,
+    /// The claims that the token was asked for with.
+    pub(crate) requested: Requested,
+    /// How often the user's sign-ins had been revoked when it was issued.
+    pub(crate) revocations: u64,
 }
 
 /// Why there is none.
@@ -59,6 +70,8 @@ pub(crate) fn caller(world: &World, headers: &HeaderMap) -> Result<Caller, Denie
         app_id,
         oid: text("oid").ok_or(Denied::Invalid)?,
         permissions: permissions(&claims),
+        requested: Requested::from_map(claims.get(REQUESTED).and_then(Value::as_object).cloned().unwrap_or_default()),
+        revocations: claims.get(REVOCATIONS).and_then(Value::as_u64).unwrap_or_default(),
     })
 }
 

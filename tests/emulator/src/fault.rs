@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     bearer,
     call_log::Call,
+    claims_challenge,
     listen::Face,
     scenario::{self, Fault},
     state::{World, rfc3339},
@@ -81,6 +82,9 @@ where
     match fault {
         Some(fault) if fault.abort != Some(scenario::Abort::After) => response(face, &fault),
         fault => {
+            if let Some(challenge) = claims_challenge::meet(world, face, request.headers()) {
+                return challenge;
+            }
             let Ok(mut response) = run(request).await;
             if fault.is_some() {
                 response.extensions_mut().insert(Abort);

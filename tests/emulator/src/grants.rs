@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, RandomizedNonceKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{directory::TenantPath, scopes::Scopes};
+use crate::{directory::TenantPath, entra::claims::Requested, scopes::Scopes};
 
 /// Seconds that an authorization code lives.
 const CODE_LIFE: i64 = 600;
@@ -26,6 +26,17 @@ pub(crate) struct SignedIn {
     pub(crate) mfa: bool,
     /// Unix seconds.
     pub(crate) auth_time: i64,
+    /// Whether the sign-in was by a device code; the grant stays marked.
+    pub(crate) by_device_code: bool,
+    /// What the sign-in was asked for.
+    pub(crate) claims: Requested,
+}
+
+impl SignedIn {
+    /// An ordinary sign-in.
+    pub(crate) fn new(upn: String, client_id: String, mfa: bool, auth_time: i64) -> Self {
+        Self { upn, client_id, mfa, auth_time, by_device_code: false, claims: Requested::default() }
+    }
 }
 
 /// An authorization code and all that it is bound to.
@@ -118,6 +129,8 @@ pub(crate) struct Grants {
     devices: HashMap<String, Device>,
     sessions: HashMap<u128, Session>,
     order: VecDeque<u128>,
+    /// How often sign-ins of a user were revoked.
+    revocations: HashMap<String, u64>,
 }
 
 impl Grants {
@@ -130,6 +143,7 @@ impl Grants {
             devices: HashMap::new(),
             sessions: HashMap::new(),
             order: VecDeque::new(),
+            revocations: HashMap::new(),
         })
     }
 
@@ -307,7 +321,13 @@ impl Grants {
     pub(crate) fn revoke_session(&mut self, session: u128) {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.revoked = true;
+            *self.revocations.entry(session.signed_in.upn.clone()).or_default() += 1;
         }
+    }
+
+    /// How often sign-ins of a user were revoked so far.
+    pub(crate) fn revocations(&self, upn: &str) -> u64 {
+        self.revocations.get(upn).copied().unwrap_or_default()
     }
 
     /// Revokes the sessions that match and says how many.
@@ -316,6 +336,7 @@ impl Grants {
         for session in self.sessions.values_mut().filter(|session| !session.revoked) {
             if matches(session) {
                 session.revoked = true;
+                *self.revocations.entry(session.signed_in.upn.clone()).or_default() += 1;
                 revoked += 1;
             }
         }
@@ -351,7 +372,7 @@ mod tests {
 
     fn grants() -> (Grants, u128) {
         let mut grants = Grants::new().unwrap();
-        let signed_in = SignedIn { upn: "a@test.example".into(), client_id: "app".into(), mfa: true, auth_time: 0 };
+        let signed_in = SignedIn::new("a@test.example".into(), "app".into(), true, 0);
         let session = grants.begin(signed_in, "tenant".into());
         (grants, session)
     }

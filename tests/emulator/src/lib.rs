@@ -19,6 +19,7 @@ mod arm;
 mod bearer;
 mod call_log;
 mod certificates;
+mod claims_challenge;
 mod control;
 mod credentials;
 mod directory;

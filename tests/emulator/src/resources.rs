@@ -15,6 +15,8 @@ pub(crate) struct Resource {
     pub(crate) permissions: &'static [&'static str],
     /// Whether other permission names exist, too (Graph has some hundreds).
     pub(crate) open: bool,
+    /// Whether it evaluates access continuously: its tokens may live long, and end at once.
+    pub(crate) evaluates: bool,
 }
 
 /// App ids and URIs as Microsoft publishes them for the global cloud.
@@ -26,6 +28,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://api.partnercenter.microsoft.com"],
         permissions: &["user_impersonation"],
         open: false,
+        evaluates: false,
     },
     Resource {
         key: "graph",
@@ -34,6 +37,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://graph.microsoft.com"],
         permissions: &["Directory.Read.All", "Organization.Read.All", "User.Read"],
         open: true,
+        evaluates: true,
     },
     Resource {
         key: "arm",
@@ -42,6 +46,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://management.azure.com", "https://management.core.windows.net"],
         permissions: &["user_impersonation"],
         open: false,
+        evaluates: false,
     },
     Resource {
         key: "exchange",
@@ -50,6 +55,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://outlook.office365.com", "https://outlook.office.com"],
         permissions: &["Exchange.Manage"],
         open: true,
+        evaluates: true,
     },
     Resource {
         key: "key-vault",
@@ -58,6 +64,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://vault.azure.net"],
         permissions: &["user_impersonation"],
         open: false,
+        evaluates: false,
     },
     Resource {
         key: "teams",
@@ -66,6 +73,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://api.interfaces.records.teams.microsoft.com"],
         permissions: &["user_impersonation"],
         open: false,
+        evaluates: true,
     },
     Resource {
         key: "office-management",
@@ -74,6 +82,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://manage.office.com"],
         permissions: &["ActivityFeed.Read", "ServiceHealth.Read"],
         open: true,
+        evaluates: false,
     },
     Resource {
         key: "defender",
@@ -82,6 +91,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://api.securitycenter.microsoft.com"],
         permissions: &["Machine.Read", "Vulnerability.Read"],
         open: true,
+        evaluates: false,
     },
     Resource {
         key: "aad-graph",
@@ -90,6 +100,7 @@ pub(crate) const ALL: [Resource; 9] = [
         uris: &["https://graph.windows.net"],
         permissions: &["User.Read"],
         open: true,
+        evaluates: false,
     },
 ];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::relationships;
+use crate::{claims_challenge::Challenge, entra::conditional_access::Policy, relationships};
 
 /// What holds now; `POST /reset` returns to the default.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +46,8 @@ pub(crate) struct Scenario {
     pub(crate) fail: Vec<Fault>,
     pub(crate) delay: Vec<Delay>,
     pub(crate) error_for: Vec<ErrorFor>,
+    pub(crate) claims_challenges: Vec<Challenge>,
+    pub(crate) conditional_access: Vec<Policy>,
 }
 
 impl Default for Scenario {
@@ -54,7 +56,7 @@ impl Default for Scenario {
             mfa: true,
             strict_refresh: false,
             revoke_family: false,
-            access_token_lifetime: 3599,
+            access_token_lifetime: Self::USUAL_LIFETIME,
             clock_offset: 0,
             omit_refresh_token: false,
             numbers_as_strings: false,
@@ -72,6 +74,8 @@ impl Default for Scenario {
             fail: Vec::new(),
             delay: Vec::new(),
             error_for: Vec::new(),
+            claims_challenges: Vec::new(),
+            conditional_access: Vec::new(),
         }
     }
 }
@@ -203,6 +207,10 @@ pub(crate) struct Change {
     path: Option<String>,
     #[serde(deserialize_with = "present")]
     error_for: Option<Option<Some1<ErrorFor>>>,
+    #[serde(deserialize_with = "present")]
+    claims_challenge: Option<Option<Some1<Challenge>>>,
+    #[serde(deserialize_with = "present")]
+    conditional_access: Option<Option<Some1<Policy>>>,
     pub(crate) revoke: Option<Revoke>,
     pub(crate) expire_tokens: Option<bool>,
     pub(crate) rotate_keys: Option<bool>,
@@ -357,6 +365,15 @@ impl Change {
                 }
             }
         }
+        // These replace what was there: the last word counts.
+        if let Some(challenges) = self.claims_challenge {
+            next.claims_challenges = challenges.map(Some1::into_vec).unwrap_or_default();
+            next.claims_challenges.iter().try_for_each(Challenge::check)?;
+        }
+        if let Some(policies) = self.conditional_access {
+            next.conditional_access = policies.map(Some1::into_vec).unwrap_or_default();
+            next.conditional_access.iter().try_for_each(Policy::check)?;
+        }
         match (self.delay_ms, self.path) {
             (None, Some(_)) => return Err("path belongs to delay_ms, which is missing".to_owned()),
             (None, None) => {}
@@ -370,8 +387,15 @@ impl Change {
                 }
             }
         }
-        if next.fail.len() + next.delay.len() + next.error_for.len() > 1000 {
-            return Err("too many faults, delays and errors at a time".to_owned());
+        let told = [
+            next.fail.len(),
+            next.delay.len(),
+            next.error_for.len(),
+            next.claims_challenges.len(),
+            next.conditional_access.len(),
+        ];
+        if told.iter().sum::<usize>() > 1000 {
+            return Err("too many faults, delays, errors, challenges and policies at a time".to_owned());
         }
         *scenario = next;
         Ok(())
@@ -405,6 +429,9 @@ impl Fault {
 }
 
 impl Scenario {
+    /// Seconds that an access token lives unless somebody says otherwise.
+    pub(crate) const USUAL_LIFETIME: i64 = 3599;
+
     /// Takes one failure for this kind of request and path, if any is left.
     pub(crate) fn take_fault(&mut self, kind: &str, path: &str) -> Option<Fault> {
         let index = self.fail.iter().position(|fault| fault.times > 0 && applies(&fault.path, kind, path))?;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::{
+    bearer::Caller,
     call_log::CallLog,
     credentials::Credentials,
     directory::Directory,
@@ -104,6 +105,11 @@ impl State {
     /// Whether a user of `home` may act in `tenant`: at home, or as the partner of a customer.
     pub(crate) fn reaches(&self, home: &str, tenant: &str) -> bool {
         self.directory.reaches(home, tenant) && (home == tenant || self.relationships.of(tenant).relationship)
+    }
+
+    /// How often the sign-ins of a caller were revoked so far.
+    pub(crate) fn revocations(&self, caller: &Caller) -> u64 {
+        caller.upn.as_deref().map(|upn| self.grants.revocations(upn)).unwrap_or_default()
     }
 
     /// Ends all sign-ins of a user and says how many.

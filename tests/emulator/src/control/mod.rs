@@ -438,8 +438,7 @@ fn seed(world: &World, request: Grants) -> Answer {
     let mut rows = Vec::new();
     for upn in request.upns {
         let user = state.directory.user(&upn).cloned().ok_or_else(|| bad(format!("no such user: {upn}")))?;
-        let signed_in =
-            SignedIn { upn: user.upn.clone(), client_id: client_id.clone(), mfa: request.mfa, auth_time: now };
+        let signed_in = SignedIn::new(user.upn.clone(), client_id.clone(), request.mfa, now);
         let session = state.grants.begin(signed_in, user.tenant.clone());
         let refresh_token = state.grants.refresh_token(session, now).map_err(internal)?;
         rows.push(json!({ "upn": user.upn, "tenant": user.tenant, "refresh_token": refresh_token }));

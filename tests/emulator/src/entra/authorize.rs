@@ -14,6 +14,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{
+    claims::Requested,
     client,
     errors::{EntraError, Ids, aadsts, missing},
     metadata::unknown_tenant,
@@ -78,6 +79,7 @@ pub(crate) struct AuthorizeRequest {
     pub(crate) path: TenantPath,
     pub(crate) client_id: String,
     pub(crate) scopes: Scopes,
+    pub(crate) claims: Requested,
     v1: bool,
     redirect_uri: String,
     /// `code id_token`.
@@ -147,6 +149,7 @@ fn identify(state: &State, v1: bool, tenant: &str, query: &Form) -> Result<Autho
         state: query.get("state").map(str::to_owned),
         mode: Mode::Query,
         scopes: Scopes::default(),
+        claims: Requested::default(),
         hybrid: false,
         nonce: None,
         challenge: None,
@@ -224,6 +227,7 @@ impl AuthorizeRequest {
             (Some(challenge), None | Some("plain")) => Some(Challenge::Plain(challenge.to_owned())),
             (Some(_), Some(_)) => return Err(aadsts(50_149, "Invalid Code_Challenge_method parameter.")),
         };
+        self.claims = Requested::of(query)?;
         self.prompt = query.get("prompt").map(str::to_owned);
         match (self.prompt.as_deref(), self.v1) {
             (None | Some("login" | "none" | "consent" | "select_account"), _) | (Some("admin_consent"), true) => Ok(()),

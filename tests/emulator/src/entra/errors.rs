@@ -33,6 +33,8 @@ pub(crate) fn aadsts(code: u32, text: impl Into<String>) -> EntraError {
         50_173 => (400, "invalid_grant", Some("bad_token")),
         700_082 | 70_043 => (400, "invalid_grant", Some("token_expired")),
         65_001 => (400, "invalid_grant", Some("consent_required")),
+        50_076 | 50_078 | 50_079 => (400, "invalid_grant", Some("basic_action")),
+        53_003 => (400, "invalid_grant", Some("message_only")),
         700_007 => (400, "invalid_grant", Some("client_mismatch")),
         70_000 | 70_008 | 54_005 | 501_481 | 50_148 | 50_020 | 700_005 | 50_126 | 50_034 | 500_121 => {
             (400, "invalid_grant", None)
@@ -64,6 +66,17 @@ impl EntraError {
     pub(crate) fn named(mut self, error: &str) -> Self {
         error.clone_into(&mut self.error);
         self
+    }
+
+    /// What a sign-in has to bring.
+    pub(crate) fn claims(mut self, claims: &str) -> Self {
+        self.claims = Some(claims.into());
+        self
+    }
+
+    /// As the endpoint of this version names it: v1 says `interaction_required` where v2 says `invalid_grant`.
+    pub(crate) fn needing_person(self, v1: bool) -> Self {
+        if v1 { self.named("interaction_required") } else { self }
     }
 
     pub(crate) fn suberror(mut self, suberror: &str) -> Self {

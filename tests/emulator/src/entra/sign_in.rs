@@ -181,7 +181,12 @@ impl SignIn {
                 state.directory.consent(&tenant, &client, asked.resource, &asked.permissions);
             }
         }
-        let signed_in = SignedIn { upn: user.upn.clone(), client_id: client, mfa: self.mfa, auth_time: now };
+        let mut signed_in = SignedIn::new(user.upn.clone(), client, self.mfa, now);
+        match &self.purpose {
+            Purpose::Authorize(request) => signed_in.claims = request.claims.clone(),
+            Purpose::Device { .. } => signed_in.by_device_code = true,
+            Purpose::AdminConsent(_) => {}
+        }
         let leave = match &self.purpose {
             Purpose::Authorize(request) => request.finish(world, state, &signed_in, &user, tenant),
             Purpose::AdminConsent(request) => request.finish(&tenant),

@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     assertion::Place,
+    claims::Requested,
     client::{Client, Proof},
+    conditional_access::{self, Redemption},
     errors::{EntraError, Ids, aadsts, json_response, missing},
     metadata::unknown_tenant,
     tokens::{About, AccessToken, IdToken, Subject},
@@ -439,9 +441,17 @@ impl Request<'_> {
             }
         };
         self.scenario_error(state, &asked, tenant)?;
+        let requested = Requested::of(self.form)?;
         let permissions = state.directory.roles(tenant, &self.app.client_id, asked.resource);
-        let subject =
-            Subject { tenant, app: &self.app, proof: self.proof, user: None, asked: &asked, permissions: &permissions };
+        let subject = Subject {
+            tenant,
+            app: &self.app,
+            proof: self.proof,
+            user: None,
+            asked: &asked,
+            permissions: &permissions,
+            requested: &requested,
+        };
         let access = AccessToken::new(self.world, state, &subject);
         Ok(Reply {
             access,
@@ -462,6 +472,14 @@ impl Request<'_> {
         let asked = self.asked(&scopes, delegated.first)?;
         let client = &self.app.client_id;
         self.scenario_error(state, &asked, delegated.tenant)?;
+        let requested = self.requested(state, delegated, &asked)?;
+        let redemption = Redemption {
+            signed_in: delegated.signed_in,
+            user: &user,
+            tenant: delegated.tenant,
+            resource: asked.resource,
+        };
+        conditional_access::judge(state, &redemption).map_err(|error| error.needing_person(self.v1))?;
         if !state.directory.covers(delegated.tenant, client, &asked) {
             return Err(aadsts(
                 65_001,
@@ -483,6 +501,7 @@ impl Request<'_> {
             user: Some((&user, mfa)),
             asked: &asked,
             permissions: &permissions,
+            requested: &requested,
         };
         let access = AccessToken::new(self.world, state, &subject);
         let wants_id = scopes.openid || delegated.first.is_some_and(|first| self.v1 || first.openid);
@@ -508,6 +527,25 @@ impl Request<'_> {
             client_info: Some(client_info(&user)),
             as_strings: state.scenario.numbers_as_strings,
         })
+    }
+
+    /// The claims that the token is to have: at first those of the sign-in as well.
+    fn requested(&self, state: &State, delegated: &Delegated<'_>, asked: &Asked) -> Result<Requested, EntraError> {
+        let own = Requested::of(self.form)?;
+        let signed_in = &delegated.signed_in.claims;
+        let requested = if delegated.first.is_some() { signed_in.and(&own) } else { own };
+        let unmet = state.scenario.claims_challenges.iter().find(|challenge| {
+            challenge.needs_person
+                && challenge.concerns(state, asked.resource, delegated.tenant)
+                && requested.cover(&challenge.claims)
+                && !signed_in.cover(&challenge.claims)
+        });
+        match unmet {
+            Some(challenge) => Err(conditional_access::mfa_needed(asked.resource.app_id)
+                .claims(&challenge.claims.to_string())
+                .needing_person(self.v1)),
+            None => Ok(requested),
+        }
     }
 
     /// The one resource that this request is about.

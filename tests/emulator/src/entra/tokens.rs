@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{client::Proof, metadata::issuer};
+use super::{claims::Requested, client::Proof, metadata::issuer};
 use crate::{
     grants::random,
     jwt,
     ready::{App, User},
     samples,
-    scenario::BadIdToken,
+    scenario::{BadIdToken, Scenario},
     scopes::Asked,
     state::{State, World},
 };
@@ -30,6 +30,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) asked: &'a Asked,
     /// What was consented to and asked for; an app's own roles where there is no user.
     pub(crate) permissions: &'a [String],
+    pub(crate) requested: &'a Requested,
 }
 
 impl AccessToken {
@@ -37,7 +38,11 @@ impl AccessToken {
     /// (Microsoft, "Access token claims reference").
     pub(crate) fn new(world: &World, state: &State, subject: &Subject<'_>) -> Self {
         let now = state.now();
-        let lifetime = state.scenario.access_token_lifetime;
+        let capable = subject.requested.is_capable();
+        let lifetime = match state.scenario.access_token_lifetime {
+            Scenario::USUAL_LIFETIME if capable && subject.asked.resource.evaluates => EVALUATED_LIFETIME,
+            other => other,
+        };
         let mut claims = Map::new();
         let mut add = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
         add("aud", json!(subject.asked.audience));
@@ -60,6 +65,7 @@ impl AccessToken {
                 add("unique_name", json!(user.upn));
                 add("upn", json!(user.upn));
                 add("scp", json!(subject.permissions.join(" ")));
+                add(REVOCATIONS, json!(state.grants.revocations(&user.upn)));
             }
             None => {
                 add("idtyp", json!("app"));
@@ -69,6 +75,16 @@ impl AccessToken {
                     add("roles", json!(subject.permissions));
                 }
             }
+        }
+        if capable {
+            add("xms_cc", json!(["cp1"]));
+        }
+        let contexts = subject.requested.contexts();
+        if !contexts.is_empty() {
+            add("acrs", json!(contexts));
+        }
+        if !subject.requested.as_map().is_empty() {
+            add(REQUESTED, json!(subject.requested.as_map()));
         }
         add("uti", json!(random("", 16)));
         add("ver", json!("1.0"));
@@ -83,6 +99,13 @@ impl AccessToken {
 
 /// The claim by which `expire_tokens` knows what was issued before it.
 pub(crate) const EPOCH: &str = "xms_emulator_epoch";
+
+/// The claim by which the APIs know how often the user's sign-ins had been revoked.
+pub(crate) const REVOCATIONS: &str = "xms_emulator_revocations";
+/// The claim by which the APIs know what the token was asked for with.
+pub(crate) const REQUESTED: &str = "xms_emulator_claims";
+/// Seconds that a token lives at an API which evaluates access continuously, for a client that can deal with it.
+const EVALUATED_LIFETIME: i64 = 24 * 3600;
 
 /// All that an id token says.
 pub(crate) struct IdToken {

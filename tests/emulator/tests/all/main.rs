@@ -3,8 +3,10 @@
 
 mod apis;
 mod assertions;
+mod challenges;
 mod client;
 mod codes;
+mod conditional_access;
 mod consents;
 mod devices;
 mod errors;
