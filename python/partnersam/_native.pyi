@@ -1,7 +1,7 @@
 """The native half of the package. Public names are given by `partnersam`; names with an underscore are the package's own."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, final
 
@@ -74,7 +74,10 @@ class PartnerApp:
         claims: str | None = None,
         fresh: bool = False,
     ) -> Token:
-        """A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant."""
+        """A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
+
+        `claims`: a service's WWW-Authenticate header that asks for claims, or the claims in it as JSON; a new token is fetched then.
+        """
 
     def credential(self, partner: str | None = None, customer: str | None = None) -> Credential:
         """What azure clients and `requests` are given: tokens of one partner, in its own tenant or in one customer's."""
@@ -88,8 +91,12 @@ class PartnerApp:
         valid_for: int = 3600,
         login_hint: str | None = None,
         response_mode: str = "form_post",
+        claims: str | None = None,
     ) -> ConsentLink:
-        """Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`."""
+        """Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`.
+
+        `claims`: what the sign-in must satisfy, as an error's `claims` has it.
+        """
 
     def complete_consent(self, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool = False) -> Consented:
         """Completes a consent with its reply: a posted form's body, a query, the whole address, or the parsed form."""
@@ -182,11 +189,20 @@ class Credential:
 @final
 class Auth:
     """Signs requests: give it as `auth=` to `requests` or `httpx`. It sets the `Authorization` header of a request over https to a host of its audience,
-    and refuses every other with HostNotAllowed.
+    and refuses every other with HostNotAllowed. Where the answer is a challenge for claims, the request is sent once more with a token that satisfies them.
     """
 
     def __call__(self, request: _Request) -> _Request: ...
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any]:
+        """What httpx goes through for each request."""
+
+    def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """The same for an asynchronous client."""
+
+    def _sign(self, request: Any, challenge: str | None) -> None: ...
     def _check(self, url: str) -> None: ...
+    def _allows(self, url: str) -> bool: ...
+    def _challenged(self, headers: list[str]) -> bool: ...
 
 @final
 class Token:
@@ -541,6 +557,7 @@ class _Starter:
         valid_for: int,
         login_hint: str | None,
         response_mode: str,
+        claims: str | None,
     ) -> _Operation[ConsentLink]: ...
     def complete_consent(
         self, done: _Done, reply: str | bytes | Mapping[str, str], allow_without_mfa: bool

@@ -95,9 +95,10 @@ class PartnerApp:
         valid_for: int = 3600,
         login_hint: str | None = None,
         response_mode: str = "form_post",
+        claims: str | None = None,
     ) -> ConsentLink:
         """Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`."""
-        asked = (partner, list(audiences), redirect_uri, purpose, valid_for, login_hint, response_mode)
+        asked = (partner, list(audiences), redirect_uri, purpose, valid_for, login_hint, response_mode, claims)
         return await _ended(self._starter.begin_consent, *asked)
 
     async def complete_consent(

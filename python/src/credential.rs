@@ -167,8 +167,13 @@ impl Credential {
     }
 
     /// The token's text for one audience by its name.
-    pub(crate) fn bearer(&self, py: Python<'_>, audience: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        let token = self.get(py, How::Here, audience, Asked { claims: None, tenant: None }, Shape::AccessToken)?;
+    pub(crate) fn bearer(
+        &self,
+        py: Python<'_>,
+        audience: &Bound<'_, PyTuple>,
+        claims: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let token = self.get(py, How::Here, audience, Asked { claims, tenant: None }, Shape::AccessToken)?;
         Ok(token.bind(py).get_item(0)?.unbind())
     }
 

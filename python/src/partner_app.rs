@@ -119,8 +119,8 @@ impl PartnerApp {
 
     /// Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`.
     #[pyo3(
-        signature = (partner, audiences=Names::default(), redirect_uri=None, purpose=None, valid_for=3600, login_hint=None, response_mode=FORM_POST),
-        text_signature = "($self, partner, audiences=(), redirect_uri=None, purpose=None, valid_for=3600, login_hint=None, response_mode='form_post')"
+        signature = (partner, audiences=Names::default(), redirect_uri=None, purpose=None, valid_for=3600, login_hint=None, response_mode=FORM_POST, claims=None),
+        text_signature = "($self, partner, audiences=(), redirect_uri=None, purpose=None, valid_for=3600, login_hint=None, response_mode='form_post', claims=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn begin_consent(
@@ -133,9 +133,11 @@ impl PartnerApp {
         valid_for: u64,
         login_hint: Option<String>,
         response_mode: &str,
+        claims: Option<String>,
     ) -> PyResult<Py<PyAny>> {
         let request =
             consent_request(&partner, audiences, redirect_uri, purpose, valid_for, login_hint, response_mode)?;
+        let request = ConsentRequest { claims, ..request };
         self.operations().begin_consent(py, How::Here, request)
     }
 
@@ -294,9 +296,11 @@ impl Starter {
         valid_for: u64,
         login_hint: Option<String>,
         response_mode: &str,
+        claims: Option<String>,
     ) -> PyResult<Py<PyAny>> {
         let request =
             consent_request(&partner, audiences, redirect_uri, purpose, valid_for, login_hint, response_mode)?;
+        let request = ConsentRequest { claims, ..request };
         self.operations().begin_consent(py, How::Tell(done), request)
     }
 

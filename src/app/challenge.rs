@@ -58,7 +58,7 @@ impl Inner {
             && error.actor() == Actor::ServiceAccountOwner;
         let said = error.entra().and_then(|entra| entra.claims.as_deref());
         // What the service says now is newer than what it was asked for.
-        let Some(claims) = said.or(asked).and_then(|claims| claims_challenge::canonical(claims).ok()) else {
+        let Some(claims) = said.or(asked).and_then(|claims| claims_challenge::of_caller(claims).ok()) else {
             return error;
         };
         if !needs_sign_in || error.entra().is_none() {

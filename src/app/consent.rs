@@ -21,7 +21,7 @@ use crate::partner_center::mfa_probe;
 use crate::protocol::id_token::{self, IdTokenClaims, IdTokenProblem};
 use crate::protocol::redirect::{self, Outcome, RedirectReply};
 use crate::protocol::token_reply::TokenReply;
-use crate::protocol::{jwt, mfa, oauth};
+use crate::protocol::{claims_challenge, jwt, mfa, oauth};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::{Expect, GrantFacts, GrantState, Mfa, MfaEvidence, PendingConsent, PendingFacts, Taint, Written};
 use crate::transport::EXCHANGE_DEADLINE;
@@ -41,7 +41,7 @@ pub struct ConsentRequest {
     pub valid_for: Duration,
     /// Account to propose on the sign-in page.
     pub login_hint: Option<String>,
-    /// Claims that the sign-in must satisfy, as JSON, from a challenge.
+    /// What the sign-in must satisfy: a service's `WWW-Authenticate` header, or the claims in it as JSON; an error that needs this has them.
     pub claims: Option<String>,
     /// How the reply comes: by form post where left out, which keeps the code out of addresses and logs.
     pub response_mode: ResponseMode,
@@ -181,6 +181,7 @@ impl Inner {
                 Error::new(ErrorKind::ConfigMissing, "consent", "redirect_uri is not set")
                     .with_hint("name the redirect address that is registered for the app")
             })?;
+        let claims = request.claims.as_deref().map(claims_challenge::of_caller).transpose()?;
         let endpoint = self.authorization_endpoint(partner).await?;
         let (scopes, resources) = self.consent_scopes(&audiences)?;
         let link = oauth::authorization_link(&oauth::Authorization {
@@ -199,7 +200,7 @@ impl Inner {
                 AuthorityKind::Generic => "login consent",
             },
             login_hint: request.login_hint.as_deref(),
-            claims: self.claims_with_capabilities(request.claims.as_deref())?.as_deref(),
+            claims: self.claims_with_capabilities(claims.as_deref())?.as_deref(),
         })?;
         let now = self.clock.now();
         let expires_on = now.plus(i64::try_from(request.valid_for.as_secs()).unwrap_or(i64::MAX));

@@ -15,6 +15,7 @@ use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::ids::TenantId;
+use crate::protocol::claims_challenge;
 use crate::protocol::oauth::{self, TokenRequest};
 use crate::secret::DeviceCode;
 use crate::store::Taint;
@@ -70,6 +71,7 @@ impl Inner {
     async fn begin_device_consent(&self, request: &ConsentRequest) -> Result<DeviceConsent> {
         let partner = self.tenant(&request.partner).await?;
         let audiences = if request.audiences.is_empty() { self.default_audiences() } else { request.audiences.clone() };
+        let claims = request.claims.as_deref().map(claims_challenge::of_caller).transpose()?;
         let first = first_audience(&audiences);
         // Entra's device flow takes one resource, and the others are minted from the grant. Elsewhere a grant is good for what was asked for.
         let asked = match self.config.authority.kind() {
@@ -112,7 +114,7 @@ impl Inner {
             partner,
             name: request.partner.to_string(),
             purpose: request.purpose.clone().unwrap_or_else(|| self.config.purpose.clone()),
-            claims: request.claims.clone(),
+            claims,
             audiences,
         })
     }

@@ -24,8 +24,8 @@ pub struct TokenRequest {
     pub customer: Option<TenantRef>,
     /// The service it is for.
     pub audience: Audience,
-    /// Claims that a service challenged us to satisfy, as JSON: a new token is fetched, whatever is at hand. What the app can do is added to them. See
-    /// [`claims_challenge::find`](crate::protocol::claims_challenge::find) for where they come from.
+    /// What a service challenged us to satisfy: its `WWW-Authenticate` header (several joined by commas), or the claims in it as JSON. A new token is
+    /// fetched then, whatever is at hand. What the app can do is added to the claims.
     pub claims: Option<String>,
     /// Fetch a new one even if a good one is at hand.
     pub fresh: bool,
@@ -125,11 +125,11 @@ impl App {
     /// what came back is durable before this returns.
     ///
     /// Errors: `ConsentRequired`, `GrantExpired` and their kin when a person must act; `RateLimited`, `ServerUnavailable` when waiting helps;
-    /// `InvalidArgument` for claims that are no JSON object. Where claims are to be satisfied and a person is needed for it, the error has them in its
+    /// `InvalidArgument` for claims that are none. Where claims are to be satisfied and a person is needed for it, the error has them in its
     /// details and, if a redirect address is configured, a consent link with them in its context as `consent_link`.
     pub async fn token(&self, request: &TokenRequest) -> Result<Arc<Token>> {
         let inner = self.inner();
-        let claims = request.claims.as_deref().map(claims_challenge::canonical).transpose();
+        let claims = request.claims.as_deref().map(claims_challenge::of_caller).transpose();
         let claims = claims.map_err(|error| in_token(error, request))?;
         match inner.token(request, claims.clone()).await {
             Ok(token) => Ok(token),

@@ -73,8 +73,8 @@ pub fn find<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>) -> Option<Clai
 /// whole responses as `curl --dump-header` writes them, of which the last challenge counts.
 pub fn claims_in(text: &str) -> Option<String> {
     const NAME: &str = "www-authenticate:";
-    if let Ok(claims) = canonical(text) {
-        return Some(claims);
+    if let Ok(claims) = object(text.as_bytes()) {
+        return Some(Value::Object(claims).to_string());
     }
     // The fields of one response belong together; an empty line or a status line begins the next one.
     let mut responses = vec![Vec::new()];
@@ -155,11 +155,18 @@ pub fn merged(asked: Option<&str>, capabilities: &[String]) -> Result<Option<Str
     Ok(Some(Value::Object(claims).to_string()))
 }
 
-/// Checks claims that a caller hands in, and gives them in one form, so that the same claims are the same text.
+/// Claims that a caller hands in, in any form that [`claims_in`] takes, as JSON in one form: the same claims are the same text.
 ///
-/// Errors: as for [`merged`].
-pub fn canonical(claims: &str) -> Result<String> {
-    Ok(Value::Object(object(claims.as_bytes())?).to_string())
+/// Errors: `InvalidArgument` where there are none in it.
+pub fn of_caller(text: &str) -> Result<String> {
+    claims_in(text).ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            "token",
+            "claims must be a JSON object of 16 KiB at most, or a WWW-Authenticate header with one",
+        )
+        .with_hint("pass the header of the service's 401 as it stands, or its claims decoded from base64")
+    })
 }
 
 /// `{"access_token": {"xms_cc": {"values": [...]}}}`, in what is there already.
@@ -507,11 +514,12 @@ mod tests {
     #[test]
     fn claims_of_a_caller_are_checked() {
         for wrong in ["", "[]", "null", "{", "e30=", &format!("{{\"x\":\"{}\"}}", "y".repeat(LARGEST_CLAIMS))] {
-            let error = merged(Some(wrong), &[]).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-            assert!(!error.to_string().contains("yyy"));
+            for error in [merged(Some(wrong), &[]).unwrap_err(), of_caller(wrong).unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+                assert!(!error.to_string().contains("yyy"));
+            }
         }
-        assert_eq!(canonical(" { \"b\" : 1, \"a\":2 } ").unwrap(), canonical("{\"a\":2,\"b\":1}").unwrap());
+        assert_eq!(of_caller(" { \"b\" : 1, \"a\":2 } ").unwrap(), of_caller("{\"a\":2,\"b\":1}").unwrap());
     }
 
     /// A header as the grammar allows it, and what must be read out of it.

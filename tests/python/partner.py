@@ -34,11 +34,12 @@ def environment(emulator: Emulator, home: Path) -> dict[str, str]:
     }
 
 
-def open_app(emulator: Emulator, home: Path) -> PartnerApp:
-    """The same as a mapping, in this process."""
+def open_app(emulator: Emulator, home: Path, **more: Any) -> PartnerApp:
+    """The same as a mapping, in this process, with more of the configuration's keys."""
     env = environment(emulator, home)
     os.environ["PARTNERSAM_EMULATOR"] = env["PARTNERSAM_EMULATOR"]
-    return PartnerApp.from_dict({"store": env["PARTNERSAM_STORE"], "key": f"file:{env['PARTNERSAM_KEY_FILE']}"})
+    key = f"file:{env['PARTNERSAM_KEY_FILE']}"
+    return PartnerApp.from_dict({"store": env["PARTNERSAM_STORE"], "key": key, **more})
 
 
 def consent(

@@ -112,9 +112,9 @@ pub(crate) fn tenant(text: &str) -> Result<TenantRef, String> {
     text.parse().map_err(in_one_line)
 }
 
-/// Reads what `--claims` was given: a claims request as JSON, or a challenge that holds one.
+/// Checks what `--claims` was given, before anything is opened.
 pub(crate) fn claims(text: &str) -> Result<String, Failure> {
-    claims_challenge::claims_in(text).ok_or_else(|| {
+    claims_challenge::of_caller(text).map_err(|_| {
         Failure::usage(
             "--claims takes a JSON object, or a WWW-Authenticate header with claims",
             "pass the header of the service's 401 as it stands",
