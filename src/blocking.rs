@@ -208,7 +208,8 @@ impl App {
 impl State {
     fn open(config: Config, parts: Parts, can_reopen: bool) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            // One: what runs here waits for the network, and a second one would be woken for nothing at every hand-over. Writes have threads of their own.
+            .worker_threads(1)
             .thread_name("partnersam")
             .enable_all()
             .build()

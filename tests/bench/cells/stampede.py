@@ -67,6 +67,8 @@ def count_exchanges(arguments: Arguments, want: Callable[[], Any]) -> None:
     exchanges = arguments.server.control(delay_ms=0)["token"] - before
     if len(tokens) != THREADS:
         raise RuntimeError(f"only {len(tokens)} of {THREADS} threads got a token")
+    if exchanges < 1:
+        raise RuntimeError("nothing was exchanged: the token was not missing")
     report(exchanges=exchanges, cpu_ns_per_op=stopwatch.cpu_ns, wall_ns_per_op=stopwatch.wall_ns)
 
 
