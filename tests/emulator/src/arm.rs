@@ -50,7 +50,7 @@ fn list(world: &World, headers: &HeaderMap, query: &Form) -> Result<Value, (Stat
             "The access token expiry UTC time is earlier than current UTC time.",
         ),
     })?;
-    if !resources::find_by_word("arm").is_some_and(|arm| arm.is_named(&caller.audience)) {
+    if !resources::find_by_word("arm").is_some_and(|arm| arm.is_named(&caller.audience, world.cloud)) {
         return Err(unauthorized(
             "InvalidAuthenticationTokenAudience",
             "The access token has been obtained for wrong audience or resource.",

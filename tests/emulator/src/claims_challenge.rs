@@ -97,7 +97,8 @@ pub(crate) fn meet(world: &World, face: Face, headers: &HeaderMap) -> Option<Res
         Face::Arm => "arm",
         Face::Authority | Face::Control => return None,
     })?;
-    let caller = bearer::caller(world, headers).ok().filter(|caller| resource.is_named(&caller.audience))?;
+    let caller =
+        bearer::caller(world, headers).ok().filter(|caller| resource.is_named(&caller.audience, world.cloud))?;
     let challenge = {
         let mut state = world.lock();
         take(&mut state, resource, &caller)?

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     certificates::{Certificate, hexadecimal},
+    cloud::Cloud,
     samples,
     state::{Urls, rfc3339},
 };
@@ -71,7 +72,7 @@ impl Key {
 
 impl Credentials {
     /// Those of the sample apps, with the certificates that were made at the start: (client id, certificate).
-    pub(crate) fn samples(urls: &Urls, certificates: &[(String, Certificate)]) -> Self {
+    pub(crate) fn samples(urls: &Urls, cloud: Cloud, certificates: &[(String, Certificate)]) -> Self {
         let mut all = Self::default();
         for app in samples::apps().into_iter().filter(|app| !app.public) {
             let of_app = OfApp {
@@ -81,7 +82,7 @@ impl Credentials {
                     .filter(|(client_id, _)| *client_id == app.client_id)
                     .map(|(_, certificate)| Key::new(certificate.clone(), Some("sample".to_owned())))
                     .collect(),
-                federated: vec![samples::federated(urls, &app.profile)],
+                federated: vec![samples::federated(urls, cloud, &app.profile)],
             };
             all.0.insert(app.client_id, of_app);
         }

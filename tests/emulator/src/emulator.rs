@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::task::JoinSet;
 
 use crate::{
-    arm, certificates, control,
+    arm, certificates,
+    cloud::Cloud,
+    control,
     credentials::Credentials,
     entra,
     files::Files,
@@ -27,6 +29,8 @@ pub struct Options {
     /// Where to write the certificate authority (PEM). Without it: beside the ready file, as `NAME.ca.pem`, or in a
     /// temporary folder of its own when there is no ready file.
     pub ca_file: Option<PathBuf>,
+    /// The cloud whose resources are known; those of the others are not.
+    pub cloud: Cloud,
     /// The first of five ports in a row (authority, Partner Center, Graph, ARM, control); random ones without it.
     pub port_base: Option<u16>,
 }
@@ -89,9 +93,10 @@ impl Emulator {
             registered.push((app.client_id, made.certificate));
         }
         let urls = Urls::on(&ports);
-        let ready = samples::ready(&urls, ca_file, placed);
-        let credentials = Credentials::samples(&urls, &registered);
-        let world = Arc::new(World::new(urls, key, Arc::clone(&files), credentials).map_err(Error::Keys)?);
+        let ready = samples::ready(&urls, options.cloud, ca_file, placed);
+        let credentials = Credentials::samples(&urls, options.cloud, &registered);
+        let world =
+            Arc::new(World::new(urls, options.cloud, key, Arc::clone(&files), credentials).map_err(Error::Keys)?);
 
         let acceptor = identity.acceptor().map_err(Error::Keys)?;
         let mut tasks = JoinSet::new();

@@ -20,6 +20,7 @@ mod bearer;
 mod call_log;
 mod certificates;
 mod claims_challenge;
+mod cloud;
 mod control;
 mod credentials;
 mod directory;
@@ -46,5 +47,6 @@ mod state;
 mod tls;
 mod workload_identity;
 
+pub use cloud::Cloud;
 pub use emulator::{Emulator, Error, Options};
 pub use ready::{App, Certificate, Customer, FederatedCredential, Ready, Tenant, TenantKind, User};

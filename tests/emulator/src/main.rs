@@ -5,6 +5,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use partnersam_emulator::{Emulator, Options};
 
 const USAGE: &str = "usage: partnersam-emulator [--ready-file FILE] [--ca-file FILE] [--port-base PORT]
+                           [--cloud public|us-government|china]
 
 Plays Entra ID, Partner Center, Graph and Azure Resource Manager on loopback until SIGINT or SIGTERM.
 With --ready-file, FILE holds one JSON object once everything listens, and is removed at the end; without it the
@@ -77,6 +78,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
             "--help" | "-h" => return Ok(None),
             "--ready-file" => options.ready_file = Some(PathBuf::from(value()?)),
             "--ca-file" => options.ca_file = Some(PathBuf::from(value()?)),
+            "--cloud" => options.cloud = value()?.parse()?,
             "--port-base" => {
                 let text = value()?;
                 options.port_base = Some(text.parse().map_err(|_| format!("not a port: {text}"))?);

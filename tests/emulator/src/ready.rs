@@ -8,11 +8,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::Cloud;
+
 /// What the ready file holds. The URLs have no trailing slash.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Ready {
     /// 1; raised when a field changes its meaning or goes.
     pub schema_version: u32,
+    /// The cloud that is played.
+    #[serde(default)]
+    pub cloud: Cloud,
     /// The process that listens.
     pub pid: u32,
     /// Entra ID, e.g. `https://localhost:41001`.

@@ -1,5 +1,7 @@
 //! The resources (audiences) that tokens are for.
 
+use crate::cloud::Cloud;
+
 /// An API that Entra knows.
 #[derive(Debug)]
 pub(crate) struct Resource {
@@ -9,8 +11,9 @@ pub(crate) struct Resource {
     pub(crate) app_id: &'static str,
     /// What the consent page calls it.
     pub(crate) name: &'static str,
-    /// The identifier URIs, without a trailing slash.
-    pub(crate) uris: &'static [&'static str],
+    /// The identifier URIs in each cloud (public, US government, China), without a trailing slash; none where it is not there or is known by
+    /// its application id alone.
+    uris: [&'static [&'static str]; 3],
     /// What `/.default` stands for.
     pub(crate) permissions: &'static [&'static str],
     /// Whether other permission names exist, too (Graph has some hundreds).
@@ -19,13 +22,17 @@ pub(crate) struct Resource {
     pub(crate) evaluates: bool,
 }
 
-/// App ids and URIs as Microsoft publishes them for the global cloud.
+/// App ids and URIs as Microsoft publishes them; the app ids are the same in every cloud.
 pub(crate) const ALL: [Resource; 9] = [
     Resource {
         key: "partner-center",
         app_id: "fa3d9a0c-3fb0-42cc-9193-47c7ecd2edbd",
         name: "Microsoft Partner Center",
-        uris: &["https://api.partnercenter.microsoft.com"],
+        uris: [
+            &["https://api.partnercenter.microsoft.com"],
+            &["https://api.partnercenter.microsoft.com"],
+            &["https://partner.partnercenterapi.microsoftonline.cn"],
+        ],
         permissions: &["user_impersonation"],
         open: false,
         evaluates: false,
@@ -34,7 +41,11 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "graph",
         app_id: "00000003-0000-0000-c000-000000000000",
         name: "Microsoft Graph",
-        uris: &["https://graph.microsoft.com"],
+        uris: [
+            &["https://graph.microsoft.com"],
+            &["https://graph.microsoft.us", "https://dod-graph.microsoft.us"],
+            &["https://microsoftgraph.chinacloudapi.cn"],
+        ],
         permissions: &["Directory.Read.All", "Organization.Read.All", "User.Read"],
         open: true,
         evaluates: true,
@@ -43,7 +54,11 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "arm",
         app_id: "797f4846-ba00-4fd7-ba43-dac1f8f63013",
         name: "Azure Resource Manager",
-        uris: &["https://management.azure.com", "https://management.core.windows.net"],
+        uris: [
+            &["https://management.azure.com", "https://management.core.windows.net"],
+            &["https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net"],
+            &["https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"],
+        ],
         permissions: &["user_impersonation"],
         open: false,
         evaluates: false,
@@ -52,7 +67,11 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "exchange",
         app_id: "00000002-0000-0ff1-ce00-000000000000",
         name: "Office 365 Exchange Online",
-        uris: &["https://outlook.office365.com", "https://outlook.office.com"],
+        uris: [
+            &["https://outlook.office365.com", "https://outlook.office.com"],
+            &["https://outlook.office365.us"],
+            &["https://partner.outlook.cn"],
+        ],
         permissions: &["Exchange.Manage"],
         open: true,
         evaluates: true,
@@ -61,7 +80,7 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "key-vault",
         app_id: "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
         name: "Azure Key Vault",
-        uris: &["https://vault.azure.net"],
+        uris: [&["https://vault.azure.net"], &["https://vault.usgovcloudapi.net"], &["https://vault.azure.cn"]],
         permissions: &["user_impersonation"],
         open: false,
         evaluates: false,
@@ -70,7 +89,7 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "teams",
         app_id: "48ac35b8-9aa8-4d74-927d-1f4a14a0b239",
         name: "Skype and Teams Tenant Admin API",
-        uris: &["https://api.interfaces.records.teams.microsoft.com"],
+        uris: [&["https://api.interfaces.records.teams.microsoft.com"], &[], &[]],
         permissions: &["user_impersonation"],
         open: false,
         evaluates: true,
@@ -79,7 +98,7 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "office-management",
         app_id: "c5393580-f805-4401-95e8-94b7a6ef2fc2",
         name: "Office 365 Management APIs",
-        uris: &["https://manage.office.com"],
+        uris: [&["https://manage.office.com"], &["https://manage.office365.us"], &[]],
         permissions: &["ActivityFeed.Read", "ServiceHealth.Read"],
         open: true,
         evaluates: false,
@@ -88,7 +107,7 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "defender",
         app_id: "fc780465-2017-40d4-a0c5-307022471b92",
         name: "WindowsDefenderATP",
-        uris: &["https://api.securitycenter.microsoft.com"],
+        uris: [&["https://api.securitycenter.microsoft.com"], &["https://api-gov.securitycenter.microsoft.us"], &[]],
         permissions: &["Machine.Read", "Vulnerability.Read"],
         open: true,
         evaluates: false,
@@ -97,7 +116,11 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "aad-graph",
         app_id: "00000002-0000-0000-c000-000000000000",
         name: "Windows Azure Active Directory",
-        uris: &["https://graph.windows.net"],
+        uris: [
+            &["https://graph.windows.net"],
+            &["https://graph.microsoftazure.us"],
+            &["https://graph.chinacloudapi.cn"],
+        ],
         permissions: &["User.Read"],
         open: true,
         evaluates: false,
@@ -105,10 +128,22 @@ pub(crate) const ALL: [Resource; 9] = [
 ];
 
 impl Resource {
-    /// Whether `audience` names this resource: by application id, or by URI with or without one trailing slash.
-    pub(crate) fn is_named(&self, audience: &str) -> bool {
+    /// The identifier URIs in a cloud, without a trailing slash; the first is the usual one.
+    pub(crate) fn uris(&self, cloud: Cloud) -> &'static [&'static str] {
+        match (cloud, self.uris) {
+            (Cloud::Public, [uris, _, _]) | (Cloud::UsGovernment, [_, uris, _]) | (Cloud::China, [_, _, uris]) => uris,
+        }
+    }
+
+    /// What it is usually asked for by in a cloud.
+    pub(crate) fn name_in(&self, cloud: Cloud) -> &'static str {
+        self.uris(cloud).first().copied().unwrap_or(self.app_id)
+    }
+
+    /// Whether `audience` names this resource in a cloud: by application id, or by URI with or without one trailing slash.
+    pub(crate) fn is_named(&self, audience: &str, cloud: Cloud) -> bool {
         let plain = audience.strip_suffix('/').unwrap_or(audience);
-        self.app_id.eq_ignore_ascii_case(audience) || self.uris.iter().any(|uri| uri.eq_ignore_ascii_case(plain))
+        self.app_id.eq_ignore_ascii_case(audience) || self.uris(cloud).iter().any(|uri| uri.eq_ignore_ascii_case(plain))
     }
 
     /// The permission's proper spelling, if the resource has it.
@@ -124,14 +159,16 @@ impl Resource {
     }
 }
 
-/// The resource that an audience names.
-pub(crate) fn find(audience: &str) -> Option<&'static Resource> {
-    ALL.iter().find(|resource| resource.is_named(audience))
+/// The resource that an audience names in a cloud.
+pub(crate) fn find(audience: &str, cloud: Cloud) -> Option<&'static Resource> {
+    ALL.iter().find(|resource| resource.is_named(audience, cloud))
 }
 
-/// The resource by its short name or by any audience.
+/// The resource by its short name or by any audience of any cloud: what a person may write.
 pub(crate) fn find_by_word(word: &str) -> Option<&'static Resource> {
-    ALL.iter().find(|resource| resource.key == word).or_else(|| find(word))
+    ALL.iter()
+        .find(|resource| resource.key == word)
+        .or_else(|| Cloud::ALL.into_iter().find_map(|cloud| find(word, cloud)))
 }
 
 pub(crate) fn graph() -> Option<&'static Resource> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
+    cloud::Cloud,
     credentials::Federated,
     ready::{App, Certificate, Customer, FederatedCredential, Ready, Tenant, TenantKind, User},
     resources::{self, Resource},
@@ -171,25 +172,26 @@ pub(crate) fn app_roles() -> Vec<(String, String, &'static str, BTreeSet<String>
 }
 
 /// The federated credential of a sample app: the workload of this name may act as the app.
-pub(crate) fn federated(urls: &Urls, profile: &str) -> Federated {
+pub(crate) fn federated(urls: &Urls, cloud: Cloud, profile: &str) -> Federated {
     Federated {
         issuer: workload_identity::issuer(urls),
         subject: format!("system:serviceaccount:automation:{profile}"),
-        audience: "api://AzureADTokenExchange".to_owned(),
+        audience: cloud.token_exchange().to_owned(),
     }
 }
 
 /// The whole ready file; `certificates` are those of the apps, by client id.
-pub(crate) fn ready(urls: &Urls, ca_file: PathBuf, certificates: Vec<(String, Certificate)>) -> Ready {
+pub(crate) fn ready(urls: &Urls, cloud: Cloud, ca_file: PathBuf, certificates: Vec<(String, Certificate)>) -> Ready {
     let mut apps = apps();
     for app in apps.iter_mut().filter(|app| !app.public) {
         let own = certificates.iter().filter(|(client_id, _)| *client_id == app.client_id);
         app.certificates = own.map(|(_, certificate)| certificate.clone()).collect();
-        let Federated { issuer, subject, audience } = federated(urls, &app.profile);
+        let Federated { issuer, subject, audience } = federated(urls, cloud, &app.profile);
         app.federated_credentials = vec![FederatedCredential { issuer, subject, audience }];
     }
     Ready {
         schema_version: 1,
+        cloud,
         pid: std::process::id(),
         authority: urls.authority.clone(),
         partner_center: urls.partner_center.clone(),

@@ -1,6 +1,9 @@
 //! The `scope` and `resource` parameters: which resources, which permissions, which sign-in scopes.
 
-use crate::resources::{self, Resource};
+use crate::{
+    cloud::Cloud,
+    resources::{self, Resource},
+};
 
 /// One resource of a request.
 #[derive(Clone, Debug)]
@@ -38,7 +41,7 @@ const MOST: usize = 200;
 impl Scopes {
     /// Parses a v2 `scope`. The part before `/.default` is the resource, so a resource that ends in a slash needs two
     /// (`https://management.core.windows.net//.default`).
-    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str, cloud: Cloud) -> Result<Self, Refusal> {
         let mut scopes = Self::default();
         for (count, scope) in text.split_whitespace().enumerate() {
             if count >= MOST {
@@ -49,7 +52,7 @@ impl Scopes {
                 "profile" | "email" | "address" | "phone" => scopes.profile = true,
                 "offline_access" => scopes.offline_access = true,
                 other => {
-                    scopes.add(other)?;
+                    scopes.add(other, cloud)?;
                     scopes.written.push(other.to_owned());
                 }
             }
@@ -57,16 +60,16 @@ impl Scopes {
         Ok(scopes)
     }
 
-    fn add(&mut self, scope: &str) -> Result<(), Refusal> {
+    fn add(&mut self, scope: &str, cloud: Cloud) -> Result<(), Refusal> {
         let (audience, permission) = match scope.rsplit_once('/') {
             Some((audience, permission)) => (audience, permission),
             // A bare name is Graph's.
-            None => ("https://graph.microsoft.com", scope),
+            None => (resources::graph().map(|graph| graph.name_in(cloud)).unwrap_or_default(), scope),
         };
         if audience.is_empty() || permission.is_empty() || (permission == ".default" && !scope.contains('/')) {
             return Err(Refusal::Scope(scope.to_owned()));
         }
-        let Some(resource) = resources::find(audience) else {
+        let Some(resource) = resources::find(audience, cloud) else {
             let is_identifier = audience.contains("://") || uuid::Uuid::try_parse(audience).is_ok();
             return Err(if is_identifier {
                 Refusal::Resource(audience.to_owned())
@@ -108,8 +111,8 @@ impl Asked {
     }
 
     /// A v1 `resource`.
-    pub(crate) fn resource(audience: &str) -> Result<Self, Refusal> {
-        resources::find(audience)
+    pub(crate) fn resource(audience: &str, cloud: Cloud) -> Result<Self, Refusal> {
+        resources::find(audience, cloud)
             .map(|resource| Self { resource, audience: audience.to_owned(), permissions: Vec::new() })
             .ok_or_else(|| Refusal::Resource(audience.to_owned()))
     }
@@ -122,18 +125,21 @@ mod tests {
 
     #[test]
     fn a_resource_with_a_trailing_slash_needs_two() {
-        let aud = |scope: &str| Scopes::parse(scope).unwrap().asked[0].audience.clone();
+        let aud = |scope: &str| Scopes::parse(scope, Cloud::Public).unwrap().asked[0].audience.clone();
         assert_eq!(aud("https://management.core.windows.net//.default"), "https://management.core.windows.net/");
         assert_eq!(aud("https://management.core.windows.net/.default"), "https://management.core.windows.net");
     }
 
     #[test]
     fn several_permissions_go_together_and_default_stands_alone() {
-        let scopes = Scopes::parse("openid User.Read https://graph.microsoft.com/Mail.Read").unwrap();
+        let scopes = Scopes::parse("openid User.Read https://graph.microsoft.com/Mail.Read", Cloud::Public).unwrap();
         assert_eq!(scopes.asked.len(), 1);
         assert_eq!(scopes.asked[0].permissions, ["User.Read", "Mail.Read"]);
         let center = "https://api.partnercenter.microsoft.com";
-        assert_eq!(Scopes::parse(&format!("User.Read {center}/user_impersonation")).unwrap().asked.len(), 2);
+        assert_eq!(
+            Scopes::parse(&format!("User.Read {center}/user_impersonation"), Cloud::Public).unwrap().asked.len(),
+            2
+        );
         for mixed in [
             "User.Read https://graph.microsoft.com/.default",
             "https://graph.microsoft.com/.default User.Read",
@@ -142,14 +148,23 @@ mod tests {
             &format!("{center}/.default https://graph.microsoft.com/.default"),
             "https://management.core.windows.net/.default https://management.core.windows.net//.default",
         ] {
-            assert!(matches!(Scopes::parse(mixed), Err(Refusal::Scope(_))), "{mixed}");
+            assert!(matches!(Scopes::parse(mixed, Cloud::Public), Err(Refusal::Scope(_))), "{mixed}");
         }
-        assert!(Scopes::parse(&format!("openid {center}/.default {center}/.default")).is_ok());
+        assert!(Scopes::parse(&format!("openid {center}/.default {center}/.default"), Cloud::Public).is_ok());
+    }
+
+    #[test]
+    fn a_resource_of_another_cloud_is_unknown() {
+        let parse = |scope: &str| Scopes::parse(scope, Cloud::UsGovernment);
+        assert_eq!(parse("User.Read").unwrap().asked[0].audience, "https://graph.microsoft.us");
+        assert!(parse("https://dod-graph.microsoft.us/.default").is_ok());
+        assert!(parse("https://api.partnercenter.microsoft.com/.default").is_ok());
+        assert!(matches!(parse("https://graph.microsoft.com/.default"), Err(Refusal::Resource(_))));
     }
 
     #[test]
     fn unknown_resources_and_bad_scopes_differ() {
-        assert!(matches!(Scopes::parse("https://unknown.example/.default"), Err(Refusal::Resource(_))));
+        assert!(matches!(Scopes::parse("https://unknown.example/.default", Cloud::Public), Err(Refusal::Resource(_))));
         for scope in [
             ".default",
             "no_such",
@@ -157,7 +172,7 @@ mod tests {
             "/",
             "https://graph.microsoft.com",
         ] {
-            assert!(matches!(Scopes::parse(scope), Err(Refusal::Scope(_))), "{scope}");
+            assert!(matches!(Scopes::parse(scope, Cloud::Public), Err(Refusal::Scope(_))), "{scope}");
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::{
     bearer::Caller,
     call_log::CallLog,
+    cloud::Cloud,
     credentials::Credentials,
     directory::Directory,
     entra::sign_in::SignIns,
@@ -51,6 +52,7 @@ impl Urls {
 /// The whole of it.
 pub(crate) struct World {
     pub(crate) urls: Urls,
+    pub(crate) cloud: Cloud,
     pub(crate) files: Arc<Files>,
     pub(crate) workload_identity: WorkloadIdentity,
     keys: RwLock<SigningKeys>,
@@ -60,6 +62,7 @@ pub(crate) struct World {
 
 /// What is behind the lock.
 pub(crate) struct State {
+    pub(crate) cloud: Cloud,
     pub(crate) directory: Directory,
     pub(crate) scenario: Scenario,
     pub(crate) grants: Grants,
@@ -77,8 +80,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(credentials: Credentials) -> Result<Self, String> {
+    fn new(cloud: Cloud, credentials: Credentials) -> Result<Self, String> {
         Ok(Self {
+            cloud,
             directory: Directory::samples(),
             scenario: Scenario::default(),
             grants: Grants::new()?,
@@ -97,7 +101,7 @@ impl State {
     /// Back to the samples; access tokens issued before are refused after it.
     pub(crate) fn reset(&mut self) -> Result<(), String> {
         let epoch = self.token_epoch + 1;
-        *self = Self::new(std::mem::take(&mut self.sample_credentials))?;
+        *self = Self::new(self.cloud, std::mem::take(&mut self.sample_credentials))?;
         self.token_epoch = epoch;
         Ok(())
     }
@@ -133,16 +137,18 @@ impl std::fmt::Debug for World {
 impl World {
     pub(crate) fn new(
         urls: Urls,
+        cloud: Cloud,
         key: SigningKey,
         files: Arc<Files>,
         credentials: Credentials,
     ) -> Result<Self, String> {
         Ok(Self {
             urls,
+            cloud,
             files,
             workload_identity: WorkloadIdentity::default(),
             keys: RwLock::new(SigningKeys::new(key)),
-            state: Mutex::new(State::new(credentials)?),
+            state: Mutex::new(State::new(cloud, credentials)?),
             stop: Notify::new(),
         })
     }

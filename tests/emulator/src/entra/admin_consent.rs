@@ -92,7 +92,7 @@ fn read(state: &State, v1: bool, tenant: &str, query: &Form) -> Result<AdminCons
         (None, _) => return Err(missing("redirect_uri")),
     };
     let asked = match query.get("scope") {
-        Some(scope) => Scopes::parse(scope).map_err(refusal)?.asked,
+        Some(scope) => Scopes::parse(scope, state.cloud).map_err(refusal)?.asked,
         None if v1 => samples::registered().map(Asked::whole).collect(),
         None => return Err(missing("scope")),
     };

@@ -24,10 +24,12 @@ use super::{
     tokens::{About, IdToken},
 };
 use crate::{
+    cloud::Cloud,
     directory::TenantPath,
     form::{Form, with_pairs},
     grants::{Challenge, Code, SignedIn},
     ready::User,
+    resources,
     scopes::{Asked, Scopes},
     state::{State, World, entra_time},
 };
@@ -108,7 +110,7 @@ pub(crate) fn begin(world: &World, v1: bool, tenant: &str, query: &Form) -> Step
         Ok(request) => request,
         Err(error) => return Step::Ask(Page::Refused(error)),
     };
-    if let Err(error) = request.read(query) {
+    if let Err(error) = request.read(query, state.cloud) {
         return Step::Leave(request.refused(&error, None, now));
     }
     if request.prompt.as_deref() == Some("none") {
@@ -178,7 +180,7 @@ pub(crate) fn is_redirect(registered: &str, asked: &str) -> bool {
 
 impl AuthorizeRequest {
     /// The rest of the parameters; an error goes to the redirect.
-    fn read(&mut self, query: &Form) -> Result<(), EntraError> {
+    fn read(&mut self, query: &Form, cloud: Cloud) -> Result<(), EntraError> {
         // The mode comes first: errors of the others are answered by it.
         let mode = query.get("response_mode");
         self.mode = match mode {
@@ -213,7 +215,7 @@ impl AuthorizeRequest {
         if self.hybrid && self.nonce.is_none() {
             return Err(missing("nonce"));
         }
-        self.scopes = self.read_scopes(query)?;
+        self.scopes = self.read_scopes(query, cloud)?;
         if self.hybrid && !self.scopes.openid {
             return Err(aadsts(70_011, "The provided request must include 'openid' in 'scope' to get an id_token."));
         }
@@ -235,12 +237,12 @@ impl AuthorizeRequest {
         }
     }
 
-    fn read_scopes(&self, query: &Form) -> Result<Scopes, EntraError> {
+    fn read_scopes(&self, query: &Form, cloud: Cloud) -> Result<Scopes, EntraError> {
         if !self.v1 {
             if query.get("resource").is_some() {
                 return Err(aadsts(901_002, "The 'resource' request parameter is not supported."));
             }
-            let scopes = Scopes::parse(query.get("scope").ok_or_else(|| missing("scope"))?).map_err(refusal)?;
+            let scopes = Scopes::parse(query.get("scope").ok_or_else(|| missing("scope"))?, cloud).map_err(refusal)?;
             return Ok(scopes);
         }
         let known: Vec<_> = query
@@ -249,12 +251,13 @@ impl AuthorizeRequest {
             .split_whitespace()
             .filter(|scope| ["openid", "profile", "email", "offline_access"].contains(scope))
             .collect();
-        let mut scopes = Scopes::parse(&known.join(" ")).map_err(refusal)?;
+        let mut scopes = Scopes::parse(&known.join(" "), cloud).map_err(refusal)?;
         if let Some(resource) = query.get("resource") {
-            scopes.asked.push(Asked::resource(resource).map_err(refusal)?);
+            scopes.asked.push(Asked::resource(resource, cloud).map_err(refusal)?);
         } else {
             // Static consent: what the registration lists comes with it.
-            scopes.asked.push(Asked::resource("https://api.partnercenter.microsoft.com").map_err(refusal)?);
+            let center = resources::find_by_word("partner-center").map(|center| center.name_in(cloud));
+            scopes.asked.push(Asked::resource(center.unwrap_or_default(), cloud).map_err(refusal)?);
         }
         Ok(scopes)
     }

@@ -71,7 +71,7 @@ fn issue(world: &World, v1: bool, tenant: &str, headers: &HeaderMap, form: &Form
     let scopes = if v1 {
         let resource = form.get("resource").ok_or_else(|| missing("resource"))?;
         Scopes {
-            asked: vec![Asked::resource(resource).map_err(refusal)?],
+            asked: vec![Asked::resource(resource, state.cloud).map_err(refusal)?],
             openid: true,
             offline_access: true,
             ..Scopes::default()
@@ -80,7 +80,7 @@ fn issue(world: &World, v1: bool, tenant: &str, headers: &HeaderMap, form: &Form
         if form.get("resource").is_some() {
             return Err(aadsts(901_002, "The 'resource' request parameter is not supported."));
         }
-        Scopes::parse(form.get("scope").ok_or_else(|| missing("scope"))?).map_err(refusal)?
+        Scopes::parse(form.get("scope").ok_or_else(|| missing("scope"))?, state.cloud).map_err(refusal)?
     };
     let now = state.now();
     let interval = state.scenario.device_interval;

@@ -65,7 +65,7 @@ fn configuration(world: &World, tenant: &str, headers: &HeaderMap, v1: bool) -> 
             "sub", "iss", "cloud_instance_name", "aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name",
             "tid", "ver", "at_hash", "c_hash", "email",
         ],
-        "tenant_region_scope": null,
+        "tenant_region_scope": world.cloud.region(),
         "cloud_instance_name": host,
         "cloud_graph_host_name": world.urls.graph.strip_prefix("https://"),
         "msgraph_host": world.urls.graph.strip_prefix("https://"),

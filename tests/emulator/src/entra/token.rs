@@ -22,6 +22,7 @@ use super::{
     tokens::{About, AccessToken, IdToken, Subject},
 };
 use crate::{
+    cloud::Cloud,
     directory::TenantPath,
     fault,
     form::Form,
@@ -206,7 +207,7 @@ fn redeem(world: &World, v1: bool, tenant: &str, client: &Client, form: &Form) -
     }
     let mut state = world.lock();
     let state = &mut *state;
-    let path = state.directory.tenant_path(tenant).ok_or_else(|| unknown_tenant(tenant))?;
+    let path = state.directory.tenant_path(tenant).ok_or_else(|| nowhere(tenant, client, world.cloud))?;
     let grant_type = form.get("grant_type").ok_or_else(|| missing("grant_type"))?;
     let app = client.app(state, tenant)?;
     if !v1 && form.get("resource").is_some() {
@@ -428,7 +429,8 @@ impl Request<'_> {
         let scopes = self.scopes()?;
         let asked = match (self.v1, scopes.asked.as_slice()) {
             (true, _) => {
-                Asked::resource(self.form.get("resource").ok_or_else(|| missing("resource"))?).map_err(refusal)?
+                Asked::resource(self.form.get("resource").ok_or_else(|| missing("resource"))?, self.world.cloud)
+                    .map_err(refusal)?
             }
             (false, [one]) if one.permissions.is_empty() => one.clone(),
             (false, []) if self.form.get("scope").is_none() => return Err(missing("scope")),
@@ -552,7 +554,7 @@ impl Request<'_> {
     fn asked(&self, scopes: &Scopes, first: Option<&Scopes>) -> Result<Asked, EntraError> {
         if self.v1 {
             return match (self.form.get("resource"), first.and_then(|first| first.asked.first())) {
-                (Some(resource), _) => Asked::resource(resource).map_err(refusal),
+                (Some(resource), _) => Asked::resource(resource, self.world.cloud).map_err(refusal),
                 (None, Some(asked)) => Ok(asked.clone()),
                 (None, None) => Err(missing("resource")),
             };
@@ -563,7 +565,11 @@ impl Request<'_> {
             ([], Some(first)) if !first.asked.is_empty() => first.asked.first().cloned().ok_or_else(several),
             // Sign-in scopes alone: a token for Graph's userinfo.
             ([], _) => resources::graph()
-                .map(|resource| Asked { resource, audience: resource.uris.concat(), permissions: Vec::new() })
+                .map(|resource| Asked {
+                    resource,
+                    audience: resource.name_in(self.world.cloud).to_owned(),
+                    permissions: Vec::new(),
+                })
                 .ok_or_else(|| missing("scope")),
         }
     }
@@ -576,9 +582,9 @@ impl Request<'_> {
                 .split_whitespace()
                 .filter(|scope| ["openid", "profile", "offline_access"].contains(scope))
                 .collect();
-            return Scopes::parse(&known.join(" ")).map_err(refusal);
+            return Scopes::parse(&known.join(" "), self.world.cloud).map_err(refusal);
         }
-        Scopes::parse(text).map_err(refusal)
+        Scopes::parse(text, self.world.cloud).map_err(refusal)
     }
 
     fn begin_session(
@@ -615,6 +621,25 @@ impl Request<'_> {
             other => other.to_string().into_boxed_str(),
         });
         Err(answer)
+    }
+}
+
+/// A tenant that is not here, or not in this cloud.
+fn nowhere(tenant: &str, client: &Client, cloud: Cloud) -> EntraError {
+    match Cloud::of_domain(tenant) {
+        Some(other) if other != cloud && client.shown().is_some() => {
+            aadsts(900_382, "Confidential Client is not supported in Cross Cloud request.")
+        }
+        Some(other) if other != cloud => aadsts(
+            90_038,
+            format!(
+                "The specified tenant '{}' belongs to the National Cloud '{}'. Current cloud instance '{}' does not federate with it.",
+                tenant.chars().take(100).collect::<String>(),
+                other.name(),
+                cloud.name()
+            ),
+        ),
+        _ => unknown_tenant(tenant),
     }
 }
 

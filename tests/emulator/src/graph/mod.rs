@@ -173,7 +173,7 @@ fn caller(world: &World, headers: &HeaderMap) -> Result<Caller, Problem> {
         Denied::Invalid => Problem::unauthorized("Access token validation failure."),
         Denied::Expired => Problem::unauthorized("Lifetime validation failed, the token is expired."),
     })?;
-    if !resources::graph().is_some_and(|graph| graph.is_named(&caller.audience)) {
+    if !resources::graph().is_some_and(|graph| graph.is_named(&caller.audience, world.cloud)) {
         return Err(Problem::unauthorized("Access token validation failure. Invalid audience."));
     }
     let mut state = world.lock();

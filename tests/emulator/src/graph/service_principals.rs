@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Problem, Reply, context, guarded, object_id, odata, require};
 use crate::{
+    cloud::Cloud,
     form::Form,
     resources::{self, Resource},
     state::{State, World},
@@ -77,11 +78,12 @@ fn all(state: &mut State, tenant: &str, is_wanted: impl Fn(&str) -> bool) -> Vec
             "oauth2PermissionScopes": [],
         }))
     });
-    let apis = resources::ALL.iter().filter(|resource| is_wanted(resource.app_id)).map(|api| of_api(tenant, api));
+    let apis =
+        resources::ALL.iter().filter(|resource| is_wanted(resource.app_id)).map(|api| of_api(tenant, api, state.cloud));
     apps.chain(apis).collect()
 }
 
-fn of_api(tenant: &str, api: &Resource) -> Value {
+fn of_api(tenant: &str, api: &Resource, cloud: Cloud) -> Value {
     let scopes: Vec<_> = api
         .permissions
         .iter()
@@ -94,7 +96,7 @@ fn of_api(tenant: &str, api: &Resource) -> Value {
         "accountEnabled": true,
         "appOwnerOrganizationId": "f8cdef31-a31e-4b4a-93e4-5f571e91255a",
         "servicePrincipalType": "Application",
-        "servicePrincipalNames": api.uris,
+        "servicePrincipalNames": api.uris(cloud),
         "oauth2PermissionScopes": scopes,
     })
 }

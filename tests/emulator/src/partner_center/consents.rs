@@ -65,7 +65,8 @@ fn grant(state: &mut State, caller: &Caller, customer: &str, body: &[u8]) -> Res
     let [grant] = request.grants.as_slice() else {
         return Err(bad("A request consents to one enterprise application."));
     };
-    let resource = resources::find(&grant.resource).ok_or_else(|| bad("The enterprise application is not known."))?;
+    let resource =
+        resources::find(&grant.resource, state.cloud).ok_or_else(|| bad("The enterprise application is not known."))?;
     let permissions = grant
         .scope
         .split([',', ' '])

@@ -17,13 +17,12 @@ use serde_json::{Value, json};
 
 use crate::{
     bearer::{self, Caller, Denied},
+    cloud::Cloud,
     entra::MOST_BODY,
     ready::Customer,
+    resources,
     state::World,
 };
-
-const AUDIENCE: &str = "https://api.partnercenter.microsoft.com";
-const APP_ID: &str = "fa3d9a0c-3fb0-42cc-9193-47c7ecd2edbd";
 
 /// The port of the Partner Center API.
 pub(crate) fn router(world: Arc<World>) -> Router {
@@ -128,7 +127,7 @@ fn guarded(world: &World, headers: &HeaderMap, answer: impl FnOnce(&Caller) -> A
         Err(Denied::Missing) => unauthorized("800001", "The partner token is missing."),
         Err(Denied::Invalid) => unauthorized("400", "Access denied. The token is not valid."),
         Err(Denied::Expired) => unauthorized("400", "Access denied. The token has expired."),
-        Ok(caller) if caller.audience != AUDIENCE && caller.audience != APP_ID => {
+        Ok(caller) if !is_audience(&caller.audience, world.cloud) => {
             unauthorized("900420", "The audience of the token is not Partner Center.")
         }
         Ok(caller) if caller.upn.is_some() && !caller.mfa && world.lock().scenario.mfa_enforced => unauthorized(
@@ -158,6 +157,12 @@ fn guarded(world: &World, headers: &HeaderMap, answer: impl FnOnce(&Caller) -> A
         reply.insert("ismfacompliant", HeaderValue::from_static(if compliant { "true" } else { "false" }));
     }
     response
+}
+
+/// To the letter: Partner Center wants no slash at the end.
+fn is_audience(audience: &str, cloud: Cloud) -> bool {
+    resources::find_by_word("partner-center")
+        .is_some_and(|own| own.app_id == audience || own.uris(cloud).contains(&audience))
 }
 
 fn link(uri: &str, headers: &[(&str, &str)]) -> Value {

@@ -53,7 +53,11 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn start() -> Self {
-        let emulator = Emulator::start(Options::default()).await.unwrap();
+        Self::start_with(Options::default()).await
+    }
+
+    pub(crate) async fn start_with(options: Options) -> Self {
+        let emulator = Emulator::start(options).await.unwrap();
         let ready = emulator.ready().clone();
         let ca = Certificate::from_pem(&std::fs::read(&ready.ca_file).unwrap()).unwrap();
         let http = reqwest::Client::builder()

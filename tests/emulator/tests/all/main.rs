@@ -5,6 +5,7 @@ mod apis;
 mod assertions;
 mod challenges;
 mod client;
+mod clouds;
 mod codes;
 mod conditional_access;
 mod consents;
