@@ -325,6 +325,11 @@ impl Grants {
         }
     }
 
+    /// Whether any sign-in was ever revoked.
+    pub(crate) fn were_revoked(&self) -> bool {
+        !self.revocations.is_empty()
+    }
+
     /// How often sign-ins of a user were revoked so far.
     pub(crate) fn revocations(&self, upn: &str) -> u64 {
         self.revocations.get(upn).copied().unwrap_or_default()

@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) refresh_token_sha256: Option<String>,
     /// The same of the one that was returned.
     pub(crate) new_refresh_token_sha256: Option<String>,
+    /// The `claims` parameter.
+    pub(crate) claims: Option<String>,
     /// What the app proved itself with, right or wrong: `secret`, `certificate` or `federated`.
     pub(crate) credential: Option<&'static str>,
     /// The beginning of the SHA-256 of the client assertion.

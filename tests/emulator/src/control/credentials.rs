@@ -112,7 +112,7 @@ pub(super) async fn federated_token(Shared(control): Shown, body: Bytes) -> Resp
 
 fn mint(world: &World, body: &[u8]) -> Answer {
     let request: FederatedToken = read(body)?;
-    if request.lifetime.abs() > 30 * 86_400 {
+    if !(-30 * 86_400..=30 * 86_400).contains(&request.lifetime) {
         return Err(bad(format!("lifetime must be within thirty days: {}", request.lifetime)));
     }
     let client_id = request.client_id.as_deref().unwrap_or(samples::CPV_APP);

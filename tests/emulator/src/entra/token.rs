@@ -122,6 +122,7 @@ fn entry(v1: bool, tenant: &str, headers: &HeaderMap, form: &Form, client: &Clie
         resource: form.get("resource").map(short),
         refresh_token_sha256: form.get("refresh_token").map(fingerprint),
         correlation_id: ids.correlation.clone(),
+        claims: form.get("claims").map(short),
         credential: client.shown(),
         assertion_sha256: client.assertion_text().map(fingerprint),
         assertion_id_sha256: assertion.as_ref().and_then(|sent| sent.id()).map(fingerprint),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Answer, Problem, Reply, acts_for_administrator, context, guarded, object_id, odata, require};
+use super::{Answer, Problem, Reply, acts_for_administrator, context, guarded, keyed, object_id, odata, require};
 use crate::{
     bearer::Caller,
     certificates::{Certificate, hexadecimal},
@@ -191,7 +191,13 @@ fn find(state: &State, caller: &Caller, id: &str) -> Result<App, Problem> {
     state
         .directory
         .apps()
-        .find(|app| app.tenant == caller.tenant && id_of(app).eq_ignore_ascii_case(id))
+        .find(|app| {
+            let named = match keyed::app_id(id) {
+                Some(wanted) => wanted.eq_ignore_ascii_case(&app.client_id),
+                None => id_of(app).eq_ignore_ascii_case(id),
+            };
+            named && app.tenant == caller.tenant
+        })
         .cloned()
         .ok_or_else(|| Problem::absent(id))
 }

@@ -2,6 +2,7 @@
 //! credentials, and the end of sign-ins.
 
 mod applications;
+mod keyed;
 mod odata;
 mod permission_grants;
 mod service_principals;
@@ -40,6 +41,8 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/v1.0/applications", get(applications::list))
         .route("/v1.0/applications/{id}", get(applications::one).patch(applications::update))
         .route("/v1.0/applications/{id}/{action}", post(applications::act))
+        .route("/v1.0/{keyed}", get(keyed::one).patch(keyed::update))
+        .route("/v1.0/{keyed}/{action}", post(keyed::act))
         .layer(DefaultBodyLimit::max(MOST_BODY))
         .with_state(world)
 }

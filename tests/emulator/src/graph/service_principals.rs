@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Problem, Reply, context, guarded, object_id, odata, require};
+use super::{Problem, Reply, context, guarded, keyed, object_id, odata, require};
 use crate::{
     cloud::Cloud,
     form::Form,
@@ -52,7 +52,10 @@ pub(super) async fn one(Shared(world): Shared<Arc<World>>, headers: HeaderMap, P
     guarded(&world, &headers, |caller| {
         require(caller, &MAY_READ)?;
         let mut state = world.lock();
-        let found = all(&mut state, &caller.tenant, |app_id| id_of(&caller.tenant, app_id).eq_ignore_ascii_case(&id));
+        let found = all(&mut state, &caller.tenant, |app_id| match keyed::app_id(&id) {
+            Some(wanted) => wanted.eq_ignore_ascii_case(app_id),
+            None => id_of(&caller.tenant, app_id).eq_ignore_ascii_case(&id),
+        });
         let mut row = found.into_iter().next().ok_or_else(|| Problem::absent(&id))?;
         if let Some(row) = row.as_object_mut() {
             row.insert("@odata.context".to_owned(), json!(context("servicePrincipals/$entity")));

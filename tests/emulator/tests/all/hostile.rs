@@ -82,6 +82,80 @@ async fn junk_is_answered_and_survived() {
 }
 
 #[tokio::test]
+async fn junk_from_callers_with_a_token_is_answered_too() {
+    let client = Client::start().await;
+    let tenant = crate::client::FABRIKAM;
+    let scopes = json!(["Directory.ReadWrite.All"]);
+    client
+        .scenario(json!({ "consent": { "tenant": tenant, "resource": "graph", "scopes": scopes, "granted": true } }))
+        .await;
+    let tokens = client.tokens("admin@fabrikam.com").await;
+    let center = tokens["access_token"].as_str().unwrap().to_owned();
+    let graph = client
+        .refresh(tenant, tokens["refresh_token"].as_str().unwrap(), "https://graph.microsoft.com/.default")
+        .await
+        .text_of("access_token");
+    let control = String::new();
+    let customer = "/v1/customers/cccccccc-0000-4000-8000-000000000003/applicationconsents";
+    let paths = [
+        (&client.ready.partner_center, &center, customer.to_owned()),
+        (&client.ready.partner_center, &center, format!("{customer}/%00")),
+        (&client.ready.graph, &graph, "/v1.0/oauth2PermissionGrants?$filter=%27&$top=-1&$skiptoken=%00".to_owned()),
+        (
+            &client.ready.graph,
+            &graph,
+            "/v1.0/oauth2PermissionGrants?$skiptoken=emulator-after-18446744073709551615".to_owned(),
+        ),
+        (&client.ready.graph, &graph, "/v1.0/servicePrincipals(appId='')".to_owned()),
+        (&client.ready.graph, &graph, "/v1.0/applications(appId='x')/addPassword".to_owned()),
+        (&client.ready.graph, &graph, "/v1.0/users/%00/revokeSignInSessions".to_owned()),
+        (&client.ready.graph, &graph, "/v1.0/applications/x/addKey".to_owned()),
+        (&client.ready.control, &control, "/customers".to_owned()),
+        (&client.ready.control, &control, "/certificates".to_owned()),
+        (&client.ready.control, &control, "/federated-token".to_owned()),
+        (&client.ready.control, &control, "/password-reset".to_owned()),
+    ];
+    let bodies = [
+        "",
+        "{",
+        "null",
+        "[]",
+        "{\"applicationId\":1}",
+        "{\"applicationId\":\"\",\"applicationGrants\":[{}]}",
+        "{\"keyCredentials\":[{}]}",
+        "{\"keyCredential\":{},\"proof\":\"..\"}",
+        "{\"count\":-1}",
+        "{\"count\":1,\"fail\":{}}",
+        "{\"lifetime\":9223372036854775807}",
+        "{\"lifetime\":-9223372036854775808}",
+        "{\"client_id\":\"\",\"valid_days\":9223372036854775807}",
+        "{\"upn\":\"\",\"how\":\"\"}",
+    ];
+    for (face, token, path) in &paths {
+        let url = format!("{face}{path}");
+        for method in ["GET", "POST", "PATCH", "DELETE"] {
+            for body in bodies {
+                let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+                let request = client.http.request(method.clone(), &url).bearer_auth(token).body(body);
+                let status = request.send().await.unwrap().status().as_u16();
+                assert!(status < 500, "{method} {url} {body}: {status}");
+            }
+        }
+    }
+    for claims in
+        ["{}", "{\"access_token\":{\"xms_cc\":1,\"acrs\":[]}}", "{\"access_token\":{\"acrs\":{\"values\":[1,null]}}}"]
+    {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+            ("scope", "https://graph.microsoft.com/.default"),
+            ("claims", claims),
+        ];
+        assert_eq!(client.token("cpv", tenant, &form).await.status, 200, "{claims}");
+    }
+}
+
+#[tokio::test]
 async fn junk_in_front_of_tls_disturbs_nobody() {
     use tokio::io::AsyncWriteExt as _;
     let client = Client::start().await;

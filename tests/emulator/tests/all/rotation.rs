@@ -114,6 +114,15 @@ async fn a_new_secret_works_after_a_while_and_the_old_one_until_it_is_removed() 
     assert_eq!(csp.post(id, "removePassword", json!({ "keyId": old["keyId"] })).await.status, 400);
     assert!(!csp.client.get(&format!("{}/state", csp.client.ready.control)).await.text.contains(&secret));
 
+    // The same by app id.
+    let keyed = format!("applications(appId='{}')", csp.client_id);
+    assert_eq!(csp.get(&keyed).await["id"], id);
+    let url = format!("{}/v1.0/{keyed}/addPassword", csp.client.ready.graph);
+    let answer = csp.client.send(csp.client.http.post(url).bearer_auth(&csp.token).body("{}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let principal = csp.get(&format!("servicePrincipals(appId='{}')", csp.client_id)).await;
+    assert_eq!(principal["appId"], csp.client_id);
+
     // One that has ended.
     let ended = json!({ "passwordCredential": { "startDateTime": "2020-01-01T00:00:00Z", "endDateTime": "2020-02-01T00:00:00Z" } });
     csp.client.scenario(json!({ "propagating": 0 })).await;
@@ -122,7 +131,7 @@ async fn a_new_secret_works_after_a_while_and_the_old_one_until_it_is_removed() 
     for wrong in [
         json!({ "passwordCredential": { "endDateTime": "tomorrow" } }),
         json!({ "passwordCredential": { "endDateTime": "2001-01-01T00:00:00Z" } }),
-        json!([]),
+        json!([1]),
     ] {
         assert_eq!(csp.post(id, "addPassword", wrong.clone()).await.status, 400, "{wrong}");
     }
