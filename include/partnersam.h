@@ -114,7 +114,8 @@ typedef struct psam_token_options {
      */
     size_t struct_size;
     /*
-     Claims that a service challenged the caller to satisfy, as JSON text; NULL for none. Caches are passed over.
+     What a service challenged the caller to satisfy: the value of its WWW-Authenticate header, several joined by commas, or the claims in it
+     as JSON text; NULL for nothing. A new token is fetched then. A challenge is met once: a token that is challenged again has failed.
      */
     const char *claims;
     /*
@@ -154,7 +155,8 @@ typedef struct psam_consent_options {
      */
     const char *login_hint;
     /*
-     Claims that the sign-in must satisfy, as JSON text; NULL for none.
+     What the sign-in must satisfy: a WWW-Authenticate header as for psam_token_options, or claims as JSON text, from psam_error_claims() for
+     example; NULL for nothing.
      */
     const char *claims;
     /*

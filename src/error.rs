@@ -262,7 +262,7 @@ error_kinds! {
     2008 ConsentDeclined Identity UserAction ServiceAccountOwner "consent-declined"
         "the person who signed in declined the consent" "run `partnersam consent PARTNER` again with the right account";
     2009 AdminConsentRequired Identity UserAction PartnerAdministrator "admin-consent-required"
-        "an administrator must consent to the app first" "send the admin consent link to an administrator of that tenant";
+        "an administrator must consent to the app first" "open the admin consent link and accept, then run `partnersam consent PARTNER`";
     2010 AppCredentialInvalid Identity UserAction AppDeveloper "app-credential-invalid"
         "the app's credential was refused" "check that the secret's value, not its id, is configured for this client id";
     2011 AppCredentialExpired Identity UserAction AppDeveloper "app-credential-expired"

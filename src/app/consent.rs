@@ -435,8 +435,9 @@ impl Inner {
         }
         let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
         match self.admin_consent_link(&facts.tenant.into(), &audiences, &facts.redirect_uri).await {
-            Ok(link) => error
-                .with_hint(format!("send this link to an administrator of that tenant, then consent again: {link}")),
+            Ok(link) => {
+                error.with_hint(format!("open this link and accept, then run `partnersam consent PARTNER`: {link}"))
+            }
             Err(_) => error,
         }
     }

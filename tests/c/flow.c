@@ -254,10 +254,42 @@ int prepare(void) {
     return good ? 0 : 1;
 }
 
+static void challenged(void) {
+    psam_app *app = new_app();
+    psam_error *error = NULL;
+    psam_token *before = NULL, *after = NULL;
+    REQUIRE(app != NULL && consent(app));
+    REQUIRE_OK(psam_token_get(app, NULL, NULL, "graph", NULL, &before, &error), &error);
+    const char *asked[] = {"{\"access_token\":{\"nbf\":{\"essential\":true,\"value\":\"1\"}}}",
+                           "Basic realm=\"x\", bearer CLAIMS = eyJhY2Nlc3NfdG9rZW4iOnt9fQ, error=\"insufficient_claims\""};
+    for (size_t i = 0; i < 2; i++) {
+        psam_token_options options = {.struct_size = sizeof options, .claims = asked[i]};
+        REQUIRE_OK(psam_token_get(app, NULL, NULL, "graph", &options, &after, &error), &error);
+        CHECK(!same(psam_token_secret(after), psam_token_secret(before)));
+        psam_token_free(after);
+    }
+    psam_token_options options = {.struct_size = sizeof options, .claims = "Bearer realm=\"x\""};
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_token_get(app, NULL, NULL, "graph", &options, &after, &error), &error);
+
+    /* Where a person is needed, the error has what was asked for, and says who acts and what is run. */
+    options.claims = asked[0];
+    tell("scenario {\"error_for\":{\"audience\":\"graph\",\"error\":\"interaction_required\",\"error_codes\":[50076]}}");
+    CHECK(psam_token_get(app, "fabrikam.com", NULL, "graph", &options, &after, &error) == PSAM_ERROR_MFA_REQUIRED);
+    CHECK_TEXT(psam_error_claims(error), asked[0]);
+    CHECK_TEXT(psam_error_actor(error), "service_account_owner");
+    CHECK(strstr(psam_error_hint(error), "the owner of the partner's service account: open the consent link") == psam_error_hint(error));
+    CHECK(strstr(psam_error_hint(error), "`partnersam consent fabrikam.com --for partner-center,graph --claims '{") != NULL);
+    CHECK(strstr(psam_error_json(error), "\"consent_link\":\"https://") != NULL);
+    psam_error_free(error);
+    psam_token_free(before);
+    psam_app_free(app);
+}
+
 const test_case flow_cases[] = {{"flow: one consent with MFA, tokens ever after, renewal and the end", whole_way},
                                 {"flow: an app that is opened anew has its tokens without a request", another_process},
                                 {"flow: a reply can be pasted", pasted_reply},
                                 {"flow: without MFA nothing is stored unless the caller insists", without_mfa},
                                 {"flow: an audience that does not come says why", other_audiences_refused},
+                                {"flow: what a service challenges for is asked for, and a person called where need be", challenged},
                                 {"flow: a refresh token from elsewhere is proved, then a grant", import},
                                 {NULL, NULL}};

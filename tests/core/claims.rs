@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use partnersam::app::consent::ConsentOptions;
+use partnersam::protocol::claims_challenge;
 use partnersam::{App, Audience, ErrorKind};
 use serde_json::{Value, json};
 use url::Url;
@@ -166,6 +167,37 @@ async fn a_refusal_for_its_claims_says_nothing_of_requests_without_them() {
     fresh.fresh = true;
     app.token(&fresh).await.expect("a token");
     assert_eq!(sent.take("refresh_token").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_service_sends_in_any_form_is_met() {
+    let world = World::new().await;
+    world.consent().await;
+    let ready = world.emulator.ready();
+    for (audience, name, url) in [
+        (Audience::Graph, "graph", format!("{}/v1.0/organization", ready.graph)),
+        (Audience::PartnerCenter, "partner-center", format!("{}/v1/profiles/organization", ready.partner_center)),
+    ] {
+        for (at, form) in ["base64", "base64url", "several_headers", "one_header", "odd"].into_iter().enumerate() {
+            let wanted = json!({ "access_token": { "acrs": { "essential": true, "value": format!("c{at}") } } });
+            let status = if at % 2 == 0 { 401 } else { 403 };
+            world
+                .scenario(json!({ "claims_challenge": { "audience": name, "claims": wanted, "form": form, "status": status } }))
+                .await;
+            let mut request = graph();
+            request.audience = audience.clone();
+            let refused = world.get(&url, &world.app.token(&request).await.expect("a token")).await;
+            assert_eq!(refused.status(), status, "{name} {form}");
+            let headers = refused.headers().get_all("www-authenticate");
+            let challenge = claims_challenge::find(&headers).expect("a challenge");
+            assert_eq!(json(&challenge.claims), wanted, "{name} {form}");
+            assert_eq!(challenge.error.as_deref(), Some("insufficient_claims"));
+            let token = world.app.token(&request.clone().claims(challenge.claims)).await.expect("a token");
+            assert_eq!(world.get(&url, &token).await.status(), 200, "{name} {form}");
+            let joined: Vec<_> = headers.iter().map(|header| header.to_str().expect("a text")).collect();
+            world.app.token(&request.claims(joined.join(", "))).await.expect("a token for the header as it stands");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

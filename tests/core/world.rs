@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use partnersam::app::config::Config;
 use partnersam::app::consent::{ConsentOptions, ConsentRequest, Consented};
+use partnersam::app::token::Token;
 use partnersam::app::{App, Parts};
 use partnersam::transport::{HttpClient, Transport};
 use partnersam::{Audience, Error, TenantRef};
@@ -68,6 +69,13 @@ impl World {
         let request = self.control.post(url).header("content-type", "application/json").body(body.to_string());
         let answer = request.send().await.expect("an answer").bytes().await.expect("a body");
         serde_json::from_slice(&answer).unwrap_or(Value::Null)
+    }
+
+    /// A call to a service with this token.
+    pub(crate) async fn get(&self, url: &str, token: &Token) -> reqwest::Response {
+        // EXPOSE: for the service it is for.
+        let header = format!("Bearer {}", token.secret().expose());
+        self.control.get(url).header("authorization", header).send().await.expect("an answer")
     }
 
     pub(crate) async fn scenario(&self, scenario: Value) {

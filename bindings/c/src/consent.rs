@@ -50,7 +50,8 @@ pub struct psam_consent_options {
     pub purpose: *const c_char,
     /// The account to propose on the sign-in page; NULL for none.
     pub login_hint: *const c_char,
-    /// Claims that the sign-in must satisfy, as JSON text; NULL for none.
+    /// What the sign-in must satisfy: a WWW-Authenticate header as for psam_token_options, or claims as JSON text, from psam_error_claims() for
+    /// example; NULL for nothing.
     pub claims: *const c_char,
     /// Ends the wait when it is tripped; NULL for none.
     pub cancel: *const psam_cancel,

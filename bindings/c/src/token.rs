@@ -42,7 +42,8 @@ pub struct psam_token {
 pub struct psam_token_options {
     /// sizeof(psam_token_options).
     pub struct_size: usize,
-    /// Claims that a service challenged the caller to satisfy, as JSON text; NULL for none. Caches are passed over.
+    /// What a service challenged the caller to satisfy: the value of its WWW-Authenticate header, several joined by commas, or the claims in it
+    /// as JSON text; NULL for nothing. A new token is fetched then. A challenge is met once: a token that is challenged again has failed.
     pub claims: *const c_char,
     /// Ends the wait when it is tripped; NULL for none.
     pub cancel: *const psam_cancel,
