@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 import requests
-from python.partner import consent, open_app, redemptions
+from python.partner import GRAPH, consent, open_app, redemptions
 
 import partnersam.aio
 from harness.emulator import Emulator
@@ -239,6 +239,19 @@ def test_a_token_takes_a_challenge_as_it_came(emulator: Emulator, app: PartnerAp
             app.token("fabrikam.com", "graph", claims=claims)
         assert refused.value.id == "InvalidArgument"
         assert "hidden-word" not in json.dumps(refused.value.to_dict())
+
+
+def test_azure_core_s_own_policy_meets_a_challenge_with_this_credential(emulator: Emulator, app: PartnerApp) -> None:
+    from azure.core import PipelineClient
+    from azure.core.pipeline.policies import BearerTokenCredentialPolicy
+    from azure.core.rest import HttpRequest
+
+    emulator.control(claims_challenge={"audience": "graph", "claims": json.loads(CLAIMS), "form": "base64"})
+    policy = BearerTokenCredentialPolicy(app.credential("fabrikam.com"), GRAPH)
+    with PipelineClient(emulator.ready["graph"], policies=[policy], connection_verify=str(emulator.ca_file)) as client:
+        answer = client.send_request(HttpRequest("GET", f"{emulator.ready['graph']}/v1.0/organization"))
+    assert answer.status_code == 200
+    assert redemptions(emulator) == 1
 
 
 def test_a_link_may_be_made_with_claims(app: PartnerApp) -> None:
