@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from partnersam import _native
 
     # Those of requests; it has types of its own in some releases only.
-    PreparedRequest = Any
-    Response = Any
+    _PreparedRequest = Any
+    _Response = Any
 
 __all__ = ["follow"]
 
 
-def follow(auth: _native.Auth, request: PreparedRequest) -> None:
+def follow(auth: _native.Auth, request: _PreparedRequest) -> None:
     """Watches for the answer to a request that was signed."""
     request.register_hook("response", _Answered(auth))
 
@@ -25,7 +25,7 @@ class _Answered:
     def __init__(self, auth: _native.Auth) -> None:
         self._auth = auth
 
-    def __call__(self, response: Response, **options: Any) -> Response:
+    def __call__(self, response: _Response, **options: Any) -> _Response:
         asked = response.request
         challenge = response.headers.get("WWW-Authenticate")
         # A redirect may have led elsewhere: what is asked for there is nothing to us.
@@ -49,7 +49,7 @@ class _Answered:
         return answer
 
 
-def _rewound(request: PreparedRequest) -> bool:
+def _rewound(request: _PreparedRequest) -> bool:
     """Whether the body can be sent a second time."""
     if request.body is None or isinstance(request.body, (bytes, str)):
         return True
@@ -63,7 +63,7 @@ def _rewound(request: PreparedRequest) -> bool:
     return True
 
 
-def _take_cookies(request: PreparedRequest, response: Response) -> None:
+def _take_cookies(request: _PreparedRequest, response: _Response) -> None:
     """What the answer set goes with the next request, as between any two."""
     from requests import cookies
 
