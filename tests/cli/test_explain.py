@@ -36,7 +36,16 @@ def test_a_person_is_told_who_must_act_and_what_to_run(home: Path) -> None:
 
 
 def test_the_words_of_a_pasted_error_need_no_quotes(home: Path) -> None:
-    words = ["AADSTS70043:", "The", "token", "has", "expired.", "Correlation", "ID:", "00000000-0000-4000-8000-00000000000b"]
+    words = [
+        "AADSTS70043:",
+        "The",
+        "token",
+        "has",
+        "expired.",
+        "Correlation",
+        "ID:",
+        "00000000-0000-4000-8000-00000000000b",
+    ]
     answer = Cli(home)("explain", *words).expect()
     assert "  correlation id: 00000000-0000-4000-8000-00000000000b" in answer.stdout.splitlines()
 
