@@ -181,7 +181,7 @@ impl Inner {
         if self.config.authority.kind() != AuthorityKind::Entra {
             return Ok(());
         }
-        // EXPOSE: to look at tenant and audience of the token.
+        // EXPOSE: to look at the tenant of the token.
         let Some(claims) = jwt::peek(token.expose()) else { return Ok(()) };
         if let Some(tenant) = claims.tenant.filter(|tenant| !tenant.eq_ignore_ascii_case(&key.tenant.to_string())) {
             return Err(Error::new(
