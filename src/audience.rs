@@ -68,6 +68,24 @@ impl Audience {
         })
     }
 
+    /// The app id by which tenants know the service, the same in every cloud; none for what is not one of the known ones.
+    pub fn app_id(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::PartnerCenter => "fa3d9a0c-3fb0-42cc-9193-47c7ecd2edbd",
+            Self::Graph => "00000003-0000-0000-c000-000000000000",
+            Self::Arm => "797f4846-ba00-4fd7-ba43-dac1f8f63013",
+            Self::Exchange => "00000002-0000-0ff1-ce00-000000000000",
+            Self::KeyVault => "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
+            Self::Teams => TEAMS,
+            Self::Resource(_) | Self::Scope(_) => return None,
+        })
+    }
+
+    /// The known service with that app id.
+    pub fn of_app_id(app_id: &str) -> Option<Self> {
+        KNOWN.into_iter().find(|known| known.app_id().is_some_and(|id| id.eq_ignore_ascii_case(app_id)))
+    }
+
     /// The scope for a token request: everything consented at the resource. `https://r/` gives `https://r//.default`: Entra takes what
     /// stands before `/.default` for the resource, and a service that ends its name with a slash checks for it.
     pub fn token_scope(&self, cloud: Cloud) -> String {

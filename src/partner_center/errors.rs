@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{json_body, outside_text};
-use crate::remedy::{self, Remedy, Source};
+use crate::remedy::{self, Remedy, Source, Step};
 
 const LARGEST_BODY: usize = 256 << 10;
 
@@ -21,6 +21,15 @@ pub fn lookup(code: &str) -> Option<&'static Remedy> {
 ///
 /// 408, 429 and 5xx are passing, whatever the body says. Else the code decides where it is known, and the status where it is not.
 pub fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
+    worded(status, retry_after, body, |row| row.step)
+}
+
+/// [`refusal`] of a call about one customer: who must act and what to run are those of that customer's tenant where they differ.
+pub fn refusal_for_customer(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
+    worded(status, retry_after, body, |row| row.in_customer_tenant.unwrap_or(row.step))
+}
+
+fn worded(status: u16, retry_after: Option<Duration>, body: &[u8], step: impl Fn(&Remedy) -> Step) -> Error {
     let said = Said::of(body);
     let passing = match status {
         408 => Some(ErrorKind::Timeout),
@@ -40,7 +49,7 @@ pub fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error
         error = error.with_service_code(code);
     }
     if let Some(row) = row {
-        error = row.apply(error);
+        error = step(row).apply(error);
     }
     // Behind a gateway the wait stands in the text only: "Rate limit is exceeded. Try again in 52 seconds."
     match retry_after.or_else(|| said.wait().filter(|_| status == 429)) {

@@ -130,6 +130,14 @@ pub struct Step {
     pub note: &'static str,
 }
 
+impl Step {
+    /// Makes `error` say who must act and what to run.
+    #[must_use]
+    pub fn apply(&self, error: Error) -> Error {
+        error.with_actor(self.actor).with_hint(self.to_string())
+    }
+}
+
 impl fmt::Display for Step {
     /// What to do, in one sentence without who does it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,7 +176,7 @@ impl Remedy {
     /// Makes `error` say who must act and what to run.
     #[must_use]
     pub fn apply(&self, error: Error) -> Error {
-        tell(error, &self.step)
+        self.step.apply(error)
     }
 
     /// The number, where the code is one.
@@ -239,13 +247,9 @@ pub fn in_customer_tenant(error: Error) -> Error {
     let row =
         error.service_code().and_then(|code| code.strip_prefix("AADSTS")).and_then(|code| lookup(Source::Entra, code));
     match row.and_then(|row| row.in_customer_tenant) {
-        Some(step) => tell(error, &step),
+        Some(step) => step.apply(error),
         None => error,
     }
-}
-
-fn tell(error: Error, step: &Step) -> Error {
-    error.with_actor(step.actor).with_hint(step.to_string())
 }
 
 /// The numbers that stand behind `AADSTS` in a text, in order, each once, at most 16.

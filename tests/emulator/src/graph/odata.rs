@@ -1,4 +1,4 @@
-//! The few OData query options that are played: `$filter` by equality, and pages (OASIS, "OData 4.01 URL Conventions").
+//! The few OData query options that are played: `$filter` by equality or by a list, and pages (OASIS, "OData 4.01 URL Conventions").
 
 use serde_json::{Value, json};
 
@@ -20,6 +20,34 @@ pub(super) fn equalities(query: &Form) -> Result<Vec<(String, String)>, Problem>
             more => more.strip_prefix("and ").ok_or_else(refused)?,
         };
     }
+}
+
+/// The values of a filter `a in ('x', 'y')` by that name; none where the filter is of another kind.
+pub(super) fn list_of(query: &Form, name: &str) -> Result<Option<Vec<String>>, Problem> {
+    /// What the real one takes.
+    const MOST: usize = 15;
+    let Some(list) = query.get("$filter").and_then(|filter| filter.trim().strip_prefix(name)?.strip_prefix(" in "))
+    else {
+        return Ok(None);
+    };
+    let refused = || Problem::bad("Invalid filter clause: the list is not one of strings.");
+    let mut rest = list.trim().strip_prefix('(').ok_or_else(refused)?;
+    let mut values = Vec::new();
+    loop {
+        let (value, after) = literal(rest.trim_start()).ok_or_else(refused)?;
+        values.push(value);
+        rest = match after.trim_start() {
+            ")" => break,
+            more => more.strip_prefix(',').ok_or_else(refused)?,
+        };
+    }
+    if values.len() > MOST {
+        return Err(Problem::bad(format!(
+            "Too many child clauses specified in search filter expression containing 'OR' operators: {}. Max allowed: {MOST}.",
+            values.len()
+        )));
+    }
+    Ok(Some(values))
 }
 
 /// A string in single quotes, where two of them stand for one, and what follows it.
@@ -102,6 +130,23 @@ pub(super) fn page(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn a_list_is_one_of_fifteen_strings_at_most() {
+        let parse = |filter: &str| {
+            let mut form = Form::default();
+            form.insert("$filter", filter.to_owned());
+            list_of(&form, "appId")
+        };
+        assert_eq!(parse("appId in ('a', 'b''c')").unwrap(), Some(vec!["a".to_owned(), "b'c".to_owned()]));
+        assert_eq!(parse("appId eq 'a'").unwrap(), None);
+        let sixteen = vec!["'x'"; 16].join(",");
+        for wrong in
+            ["appId in ()", "appId in 'a'", "appId in ('a'", "appId in ('a';'b')", &format!("appId in ({sixteen})")]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_filter_is_equalities_and_nothing_else() {

@@ -38,11 +38,16 @@ pub(super) async fn list(Shared(world): Shared<Arc<World>>, headers: HeaderMap, 
     guarded(&world, &headers, |caller| {
         require(caller, &MAY_READ)?;
         let query = Form::parse(query.unwrap_or_default().as_bytes());
-        let pairs = odata::equalities(&query)?;
-        let wanted = odata::filter_by(&pairs, &["appId"])?;
+        let wanted = match odata::list_of(&query, "appId")? {
+            Some(list) => Some(list),
+            None => {
+                let pairs = odata::equalities(&query)?;
+                odata::filter_by(&pairs, &["appId"])?.first().map(|(_, value)| vec![(*value).to_owned()])
+            }
+        };
         let mut state = world.lock();
         let rows = all(&mut state, &caller.tenant, |app_id| {
-            wanted.iter().all(|(_, wanted)| wanted.eq_ignore_ascii_case(app_id))
+            wanted.as_ref().is_none_or(|list| list.iter().any(|wanted| wanted.eq_ignore_ascii_case(app_id)))
         });
         odata::page(&world, state.scenario.graph_page, "/servicePrincipals", &query, rows)
     })
