@@ -126,6 +126,10 @@ typedef struct psam_token_options {
      Not 0: fetch a new token even if a good one is at hand.
      */
     int32_t fresh;
+    /*
+     Why: a purpose that the configuration declares; NULL for the configuration's own.
+     */
+    const char *purpose;
 } psam_token_options;
 
 /*
@@ -222,6 +226,26 @@ typedef struct psam_consent_options {
  The handle was opened before a fork and cannot be used in the child process.
  */
 #define PSAM_ERROR_FORKED_HANDLE 1009
+
+/*
+ Purposes are declared and the call names none.
+ */
+#define PSAM_ERROR_PURPOSE_REQUIRED 1010
+
+/*
+ No such purpose is declared.
+ */
+#define PSAM_ERROR_PURPOSE_UNKNOWN 1011
+
+/*
+ The purpose does not allow that audience or tenant.
+ */
+#define PSAM_ERROR_PURPOSE_FORBIDDEN 1012
+
+/*
+ The purpose has ended.
+ */
+#define PSAM_ERROR_PURPOSE_EXPIRED 1013
 
 /*
  There is no usable grant for this partner and audience.

@@ -123,7 +123,10 @@ impl App {
         let known = |name: &Option<TenantRef>| name.as_ref().and_then(|name| state.app.tenant_in_memory(name));
         let Some(partner) = known(&request.partner) else { return Ok(None) };
         let tenant = if request.customer.is_some() { known(&request.customer) } else { Some(partner) };
-        Ok(tenant.and_then(|tenant| state.app.token_in_memory(partner, tenant, &request.audience)))
+        match tenant {
+            Some(tenant) => state.app.token_in_memory(partner, tenant, &request.audience, request.purpose.as_deref()),
+            None => Ok(None),
+        }
     }
 
     /// See [`app::App::begin_consent`].

@@ -244,6 +244,14 @@ error_kinds! {
         "several partners have a grant and none was named" "name the partner; `partnersam status` lists them";
     1009 ForkedHandle Caller Never Caller "forked-handle"
         "the handle was opened before a fork and cannot be used in the child process" "open the app again in the child process";
+    1010 PurposeRequired Caller Never Caller "purpose-required"
+        "purposes are declared and the call names none" "name one with `--purpose NAME`, or set `purpose` in the configuration file";
+    1011 PurposeUnknown Caller Never Caller "purpose-unknown"
+        "no such purpose is declared" "name a declared purpose, or declare it in the configuration file";
+    1012 PurposeForbidden Caller Never Caller "purpose-forbidden"
+        "the purpose does not allow that audience or tenant" "name the purpose that fits, or widen this one in the configuration file";
+    1013 PurposeExpired Caller Never Caller "purpose-expired"
+        "the purpose has ended" "if it is still needed, move `expires_on` of the purpose in the configuration file";
 
     2001 ConsentRequired Identity UserAction ServiceAccountOwner "consent-required"
         "there is no usable grant for this partner and audience" "run `partnersam consent PARTNER` and sign in with MFA";

@@ -16,6 +16,7 @@ pub mod fork;
 pub mod ids;
 pub mod partner_center;
 pub mod protocol;
+pub mod purpose;
 pub mod remedy;
 pub mod secret;
 pub mod store;

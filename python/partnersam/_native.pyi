@@ -73,13 +73,17 @@ class PartnerApp:
         customer: str | None = None,
         claims: str | None = None,
         fresh: bool = False,
+        purpose: str | None = None,
     ) -> Token:
         """A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
 
         `claims`: a service's WWW-Authenticate header that asks for claims, or the claims in it as JSON; a new token is fetched then.
+        `purpose`: a declared purpose; the configuration's own where left out.
         """
 
-    def credential(self, partner: str | None = None, customer: str | None = None) -> Credential:
+    def credential(
+        self, partner: str | None = None, customer: str | None = None, purpose: str | None = None
+    ) -> Credential:
         """What azure clients and `requests` are given: tokens of one partner, in its own tenant or in one customer's."""
 
     def begin_consent(
@@ -537,7 +541,9 @@ class _Operation(Generic[_Result]):
 
 @final
 class _Starter:
-    def token_at_hand(self, partner: str | None, audience: str, customer: str | None) -> Token | None: ...
+    def token_at_hand(
+        self, partner: str | None, audience: str, customer: str | None, purpose: str | None
+    ) -> Token | None: ...
     def token(
         self,
         done: _Done,
@@ -546,6 +552,7 @@ class _Starter:
         customer: str | None,
         claims: str | None,
         fresh: bool,
+        purpose: str | None,
     ) -> _Operation[Token]: ...
     def begin_consent(
         self,

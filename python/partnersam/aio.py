@@ -74,17 +74,20 @@ class PartnerApp:
         customer: str | None = None,
         claims: str | None = None,
         fresh: bool = False,
+        purpose: str | None = None,
     ) -> Token:
         """A token for one service, in the tenant of `customer` or else in the partner's own."""
         if claims is None and not fresh:
-            at_hand = self._starter.token_at_hand(partner, audience, customer)
+            at_hand = self._starter.token_at_hand(partner, audience, customer, purpose)
             if at_hand is not None:
                 return at_hand
-        return await _ended(self._starter.token, partner, audience, customer, claims, fresh)
+        return await _ended(self._starter.token, partner, audience, customer, claims, fresh, purpose)
 
-    def credential(self, partner: str | None = None, customer: str | None = None) -> Credential:
+    def credential(
+        self, partner: str | None = None, customer: str | None = None, purpose: str | None = None
+    ) -> Credential:
         """What azure's asynchronous clients are given: tokens of one partner, in its own tenant or in one customer's."""
-        return Credential(self._app.credential(partner, customer))
+        return Credential(self._app.credential(partner, customer, purpose))
 
     async def begin_consent(
         self,

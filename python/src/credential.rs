@@ -25,6 +25,7 @@ pub(crate) struct Credential {
     handle: Arc<Handle>,
     partner: Option<TenantRef>,
     customer: Option<TenantRef>,
+    purpose: Option<String>,
     /// From the scopes as they were given (one: the text itself; several: the tuple) to a [`Kept`].
     kept: Py<PyDict>,
 }
@@ -158,8 +159,9 @@ impl Credential {
         handle: Arc<Handle>,
         partner: Option<TenantRef>,
         customer: Option<TenantRef>,
+        purpose: Option<String>,
     ) -> Self {
-        Self { handle, partner, customer, kept: PyDict::new(py).unbind() }
+        Self { handle, partner, customer, purpose, kept: PyDict::new(py).unbind() }
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
@@ -218,6 +220,7 @@ impl Credential {
             audience: scopes::audience(texts.iter().map(String::as_str)).map_err(Failure::from)?,
             claims: asked.claims,
             fresh: false,
+            purpose: self.purpose.clone(),
         };
         let key = key(scopes)?.unbind();
         let kept = self.kept.clone_ref(py);

@@ -20,8 +20,10 @@ const LEAST_LEFT: i64 = 60;
 
 impl Fresh {
     pub(crate) fn new(token: &Token, stamp: Stamp, now: UnixTime) -> Self {
-        let lifetime = u64::try_from(token.expires_on.since(now).saturating_sub(LEAST_LEFT)).unwrap_or(0);
-        let until = token.refresh_after.min(token.expires_on.plus(-LEAST_LEFT));
+        // The purpose it was asked for may end before.
+        let ends = token.purpose_ends.unwrap_or(UnixTime(i64::MAX)).min(token.expires_on.plus(-LEAST_LEFT));
+        let lifetime = u64::try_from(ends.since(now)).unwrap_or(0);
+        let until = token.refresh_after.min(ends);
         // An absurd lifetime must not overflow the clock.
         Self { stamp, until, ends: Instant::now() + Duration::from_secs(lifetime.min(24 * 3600)) }
     }

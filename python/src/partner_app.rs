@@ -83,9 +83,10 @@ impl PartnerApp {
 
     /// A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
     #[pyo3(
-        signature = (partner=None, audience=None, customer=None, claims=None, fresh=false),
-        text_signature = "($self, partner=None, audience='graph', customer=None, claims=None, fresh=False)"
+        signature = (partner=None, audience=None, customer=None, claims=None, fresh=false, purpose=None),
+        text_signature = "($self, partner=None, audience='graph', customer=None, claims=None, fresh=False, purpose=None)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn token(
         &self,
         py: Python<'_>,
@@ -94,9 +95,10 @@ impl PartnerApp {
         customer: Option<Bound<'_, PyString>>,
         claims: Option<String>,
         fresh: bool,
+        purpose: Option<Bound<'_, PyString>>,
     ) -> PyResult<Py<PyAny>> {
         let audience = audience.unwrap_or_else(|| pyo3::intern!(py, "graph").clone());
-        let key = (&partner, &audience, &customer).into_pyobject(py)?;
+        let key = token_key(py, &partner, &audience, &customer, &purpose)?;
         if !fresh
             && claims.is_none()
             && let Some(token) = self.recent.get(py, &self.handle, &key)?
@@ -107,14 +109,15 @@ impl PartnerApp {
     }
 
     /// What azure clients and `requests` are given: tokens of one partner, in its own tenant or in one customer's.
-    #[pyo3(signature = (partner=None, customer=None))]
+    #[pyo3(signature = (partner=None, customer=None, purpose=None))]
     fn credential(
         &self,
         py: Python<'_>,
         partner: Option<Bound<'_, PyString>>,
         customer: Option<Bound<'_, PyString>>,
+        purpose: Option<String>,
     ) -> PyResult<Credential> {
-        Ok(Credential::new(py, self.handle.clone(), tenant(partner.as_ref())?, tenant(customer.as_ref())?))
+        Ok(Credential::new(py, self.handle.clone(), tenant(partner.as_ref())?, tenant(customer.as_ref())?, purpose))
     }
 
     /// Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`.
@@ -264,8 +267,9 @@ impl Starter {
         partner: Option<Bound<'_, PyString>>,
         audience: Bound<'_, PyString>,
         customer: Option<Bound<'_, PyString>>,
+        purpose: Option<Bound<'_, PyString>>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let key = (&partner, &audience, &customer).into_pyobject(py)?;
+        let key = token_key(py, &partner, &audience, &customer, &purpose)?;
         self.recent.get(py, &self.handle, &key)
     }
 
@@ -279,8 +283,9 @@ impl Starter {
         customer: Option<Bound<'_, PyString>>,
         claims: Option<String>,
         fresh: bool,
+        purpose: Option<Bound<'_, PyString>>,
     ) -> PyResult<Py<PyAny>> {
-        let key = (&partner, &audience, &customer).into_pyobject(py)?;
+        let key = token_key(py, &partner, &audience, &customer, &purpose)?;
         self.operations().token(py, How::Tell(done), &self.recent, key, claims, fresh)
     }
 
@@ -381,11 +386,25 @@ impl Starter {
     }
 }
 
+/// Partner, audience and customer as they were given, and the purpose where one was: what a token is found by again.
+fn token_key<'py>(
+    py: Python<'py>,
+    partner: &Option<Bound<'py, PyString>>,
+    audience: &Bound<'py, PyString>,
+    customer: &Option<Bound<'py, PyString>>,
+    purpose: &Option<Bound<'py, PyString>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    match purpose {
+        None => (partner, audience, customer).into_pyobject(py),
+        Some(purpose) => (partner, audience, customer, purpose).into_pyobject(py),
+    }
+}
+
 /// What an app can do, whichever way it is waited for.
 struct Operations<'a>(&'a Arc<Handle>);
 
 impl Operations<'_> {
-    /// `key`: partner, audience and customer as they were given.
+    /// `key`: what [`token_key`] made.
     fn token(
         &self,
         py: Python<'_>,
@@ -399,13 +418,15 @@ impl Operations<'_> {
             Option<Bound<'_, PyString>>,
             Bound<'_, PyString>,
             Option<Bound<'_, PyString>>,
-        ) = key.extract()?;
+        ) = key.get_slice(0, 3).extract()?;
+        let purpose: Option<String> = key.get_item(3).ok().map(|purpose| purpose.extract()).transpose()?;
         let request = TokenRequest {
             partner: tenant(partner.as_ref())?,
             customer: tenant(customer.as_ref())?,
             audience: audience(&service)?,
             claims,
             fresh,
+            purpose,
         };
         let (recent, key) = (recent.clone_ref(py), key.unbind());
         fetch(py, self.0, how, request, None, move |py, Fetched { token, fresh }| {

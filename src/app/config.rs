@@ -3,6 +3,7 @@
 //! `PARTNERSAM_*` variables come first, then the file, then the `AZURE_*` names. Nothing is read from the working directory. A value that does not
 //! fit is refused by its key's name and by what was expected; the value itself is never shown, for it might be a secret in the wrong place.
 
+mod declared_purposes;
 mod document;
 mod emulator_ready;
 
@@ -26,6 +27,7 @@ use crate::audience::Audience;
 use crate::cloud::{Authority, Cloud};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClientId, TenantRef};
+use crate::purpose::Purposes;
 use crate::secret::{ClientSecret, Passphrase};
 use crate::store::key::{AskPassphrase, KeySource, credentials_directory};
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub passphrase_file: Option<PathBuf>,
     /// Why tokens are asked for, where a call does not say.
     pub purpose: String,
+    /// The declared purposes; where there are any, a call names one of them.
+    pub purposes: Purposes,
     /// Scopes to ask consent for, by audience, instead of the built-in ones.
     pub consent_scopes: BTreeMap<Audience, Vec<String>>,
     /// Audiences that are asked for at the v1 endpoint, by `resource`, because they do not know the v2 one.
@@ -247,6 +251,7 @@ impl Config {
             }
         };
 
+        let purpose = pick("PARTNERSAM_PURPOSE", "purpose")?;
         let client_capabilities = document.client_capabilities()?.unwrap_or_else(|| match authority.kind() {
             crate::cloud::AuthorityKind::Entra => vec!["cp1".to_owned()],
             crate::cloud::AuthorityKind::Generic => Vec::new(),
@@ -260,7 +265,8 @@ impl Config {
             store: store_uri(pick("PARTNERSAM_STORE", "store")?)?,
             key: key_source(document, environment)?,
             passphrase_file: document.path("passphrase_file")?,
-            purpose: document.text("purpose")?.unwrap_or_else(|| "default".to_owned()),
+            purposes: document.purposes(purpose.as_ref())?,
+            purpose: purpose.map_or_else(|| "default".to_owned(), |(_, name)| name),
             consent_scopes: document.scopes()?,
             v1_resources: document.v1_resources()?,
             client_capabilities,

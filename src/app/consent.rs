@@ -174,8 +174,8 @@ pub(super) struct Person {
 
 impl Inner {
     pub(super) async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {
+        let (purpose, audiences) = self.consent_purpose(request.purpose.as_deref(), &request.audiences)?;
         let partner = self.tenant(&request.partner).await?;
-        let audiences = if request.audiences.is_empty() { self.default_audiences() } else { request.audiences.clone() };
         let redirect_uri =
             request.redirect_uri.clone().or_else(|| self.config.redirect_uri.clone()).ok_or_else(|| {
                 Error::new(ErrorKind::ConfigMissing, "consent", "redirect_uri is not set")
@@ -213,7 +213,7 @@ impl Inner {
                 partner: request.partner.to_string(),
                 redirect_uri: redirect_uri.clone(),
                 audiences: audiences.iter().map(|audience| audience.name().to_owned()).collect(),
-                purpose: request.purpose.clone().unwrap_or_else(|| self.config.purpose.clone()),
+                purpose,
                 nonce: link.nonce,
                 expires_on,
             },
@@ -258,6 +258,11 @@ impl Inner {
                     .with_context("ended", facts.expires_on),
             ));
         }
+        let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        if !self.config.purposes.is_empty() {
+            // The link was within its purpose when it was made; the purpose may have ended since.
+            self.consent_purpose(Some(&facts.purpose), &audiences).map_err(in_consent)?;
+        }
         let metadata = self.metadata(&facts.tenant.into()).await?;
         // RFC 9207: a server that says it names itself must, or the reply may be another server's.
         if iss.as_deref().map_or(metadata.names_issuer_in_replies, |iss| iss != metadata.issuer) {
@@ -271,9 +276,8 @@ impl Inner {
         self.store.check_writable().await?;
         take().await?;
 
-        let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
         let first = first_audience(&audiences);
-        let key = CacheKey { partner: facts.tenant, tenant: facts.tenant, audience: first.clone() };
+        let key = CacheKey::own(facts.tenant, first.clone());
         let (scopes, resource) = self.token_scopes(&key);
         let redeemed = self
             .exchange(&self.token_endpoint(facts.tenant, &first).await?, Repeat::No, &scopes, resource, None, |ask| {
@@ -347,7 +351,7 @@ impl Inner {
         tracing::info!(%partner, mfa = facts.mfa.verdict.as_str(), taints = facts.taints.len(), "stored a grant");
         self.forget_tokens_of(partner);
 
-        let key = CacheKey { partner, tenant: partner, audience: first.clone() };
+        let key = CacheKey::own(partner, first.clone());
         self.store.put_token(&self.token_key(&key), &reply.access_token, &token_facts).await?;
         let token = Arc::new(Token::new(&key, reply.access_token, token_facts, Vec::new()));
         self.tokens.put(key, token.clone(), now);
@@ -369,7 +373,7 @@ impl Inner {
     }
 
     async fn mint(&self, partner: TenantId, audience: &Audience) -> Result<Arc<Token>> {
-        let key = CacheKey { partner, tenant: partner, audience: audience.clone() };
+        let key = CacheKey::own(partner, audience.clone());
         let token = Arc::new(self.redeem(&key, &self.token_key(&key), true, None).await?);
         self.tokens.put(key, token.clone(), self.clock.now());
         Ok(token)

@@ -69,8 +69,8 @@ impl App {
 
 impl Inner {
     async fn begin_device_consent(&self, request: &ConsentRequest) -> Result<DeviceConsent> {
+        let (purpose, audiences) = self.consent_purpose(request.purpose.as_deref(), &request.audiences)?;
         let partner = self.tenant(&request.partner).await?;
-        let audiences = if request.audiences.is_empty() { self.default_audiences() } else { request.audiences.clone() };
         let claims = request.claims.as_deref().map(claims_challenge::of_caller).transpose()?;
         let first = first_audience(&audiences);
         // Entra's device flow takes one resource, and the others are minted from the grant. Elsewhere a grant is good for what was asked for.
@@ -113,7 +113,7 @@ impl Inner {
             interval: Duration::from_secs(reply.interval.unwrap_or(5).clamp(1, 60)),
             partner,
             name: request.partner.to_string(),
-            purpose: request.purpose.clone().unwrap_or_else(|| self.config.purpose.clone()),
+            purpose,
             claims,
             audiences,
         })
@@ -121,7 +121,7 @@ impl Inner {
 
     async fn complete_device_consent(&self, device: DeviceConsent, options: ConsentOptions) -> Result<Consented> {
         let first = first_audience(&device.audiences);
-        let key = CacheKey { partner: device.partner, tenant: device.partner, audience: first.clone() };
+        let key = CacheKey::own(device.partner, first.clone());
         let (mut scopes, resource) = self.token_scopes(&key);
         if scopes.is_empty() {
             scopes = SIGN_IN_SCOPES.map(str::to_owned).to_vec();

@@ -39,11 +39,11 @@ impl Inner {
         audiences: Vec<Audience>,
         options: ConsentOptions,
     ) -> Result<Consented> {
+        let (purpose, audiences) = self.consent_purpose(None, &audiences)?;
         let tenant = self.tenant(&partner).await?;
-        let audiences = if audiences.is_empty() { self.default_audiences() } else { audiences };
         let first = first_audience(&audiences);
         self.store.check_writable().await?;
-        let key = CacheKey { partner: tenant, tenant, audience: first.clone() };
+        let key = CacheKey::own(tenant, first.clone());
         let mut reply = self.redeem_once(&key, &refresh_token, None).await.map_err(|verdict| verdict.error)?;
         // A service that does not rotate leaves the old one valid.
         reply.refresh_token.get_or_insert(refresh_token);
@@ -54,7 +54,7 @@ impl Inner {
             partner: tenant,
             name: partner.to_string(),
             audiences,
-            purpose: self.config.purpose.clone(),
+            purpose,
             nonce: None,
             taints: vec![Taint::Imported],
             first,

@@ -12,6 +12,7 @@ pub mod grants;
 pub mod import;
 pub mod loopback;
 mod negative;
+mod purposes;
 mod redeem;
 pub mod renew;
 pub mod report;

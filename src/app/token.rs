@@ -29,12 +29,14 @@ pub struct TokenRequest {
     pub claims: Option<String>,
     /// Fetch a new one even if a good one is at hand.
     pub fresh: bool,
+    /// Why: a declared purpose; the configuration's own where left out.
+    pub purpose: Option<String>,
 }
 
 impl TokenRequest {
     /// A token for `audience` in the tenant of the only partner there is.
     pub fn new(audience: Audience) -> Self {
-        Self { partner: None, customer: None, audience, claims: None, fresh: false }
+        Self { partner: None, customer: None, audience, claims: None, fresh: false, purpose: None }
     }
 
     /// With this partner's grant.
@@ -48,6 +50,13 @@ impl TokenRequest {
     #[must_use]
     pub fn claims(mut self, claims: impl Into<String>) -> Self {
         self.claims = Some(claims.into());
+        self
+    }
+
+    /// For this purpose.
+    #[must_use]
+    pub fn purpose(mut self, purpose: impl Into<String>) -> Self {
+        self.purpose = Some(purpose.into());
         self
     }
 
@@ -77,6 +86,8 @@ pub struct Token {
     pub scopes: Vec<String>,
     /// Whether MFA is in it.
     pub mfa: Mfa,
+    /// When the purpose that it was asked for ends, where that has an end: from then on it is not to be used.
+    pub purpose_ends: Option<UnixTime>,
     /// What went wrong without keeping the token from you: a store that could not be written.
     pub warnings: Vec<Error>,
 }
@@ -115,6 +126,7 @@ impl Token {
             refresh_after: facts.refresh_after,
             scopes: facts.scopes,
             mfa: facts.mfa,
+            purpose_ends: key.purpose.as_ref().and_then(|purpose| purpose.limits().expires_on),
             warnings,
         }
     }
@@ -138,10 +150,19 @@ impl App {
     }
 
     /// The token if it is in memory and fresh: no I/O, no waiting. For a caller that would rather not enter a runtime.
-    pub fn token_in_memory(&self, partner: TenantId, tenant: TenantId, audience: &Audience) -> Option<Arc<Token>> {
+    /// Errors: `PurposeRequired`, `PurposeUnknown`.
+    pub fn token_in_memory(
+        &self,
+        partner: TenantId,
+        tenant: TenantId,
+        audience: &Audience,
+        purpose: Option<&str>,
+    ) -> Result<Option<Arc<Token>>> {
         let inner = self.inner();
-        let token = inner.tokens.get(&CacheKey { partner, tenant, audience: audience.clone() })?;
-        token.is_fresh(inner.clock.now()).then_some(token)
+        let purpose = inner.config.purposes.named(purpose)?;
+        // What is in memory for this purpose was found to be within it.
+        let token = inner.tokens.get(&CacheKey { partner, tenant, audience: audience.clone(), purpose });
+        Ok(token.filter(|token| token.is_fresh(inner.clock.now())))
     }
 
     /// The tenant that `name` is, if that is known without I/O.
@@ -161,12 +182,19 @@ fn in_token(error: Error, request: &TokenRequest) -> Error {
 
 impl Inner {
     async fn token(self: &Arc<Self>, request: &TokenRequest, claims: Option<String>) -> Result<Arc<Token>> {
+        let purpose = self.config.purposes.named(request.purpose.as_deref())?;
+        if let Some(purpose) = &purpose {
+            self.check_purpose(purpose, request).await?;
+        }
         let partner = self.partner(request.partner.as_ref(), "token").await?;
         let tenant = match &request.customer {
             Some(customer) => self.tenant(customer).await?,
             None => partner,
         };
-        let key = CacheKey { partner, tenant, audience: request.audience.clone() };
+        if let Some(purpose) = purpose.as_ref().filter(|_| request.customer.is_some() && tenant == partner) {
+            purpose.check_own_tenant()?;
+        }
+        let key = CacheKey { partner, tenant, audience: request.audience.clone(), purpose };
         self.token_for(key, request.fresh, claims).await
     }
 

@@ -9,6 +9,7 @@ use super::token::Token;
 use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::ids::TenantId;
+use crate::purpose::Purpose;
 
 /// Which token: the grant's tenant, the tenant it is good in, and the audience.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +17,15 @@ pub(crate) struct CacheKey {
     pub(crate) partner: TenantId,
     pub(crate) tenant: TenantId,
     pub(crate) audience: Audience,
+    /// Why: a token is found again only for the purpose that it was checked against. None where none is declared and none was named.
+    pub(crate) purpose: Option<Arc<Purpose>>,
+}
+
+impl CacheKey {
+    /// The partner's own tenant, for no purpose of a caller's: consent and renewal.
+    pub(crate) fn own(partner: TenantId, audience: Audience) -> Self {
+        Self { partner, tenant: partner, audience, purpose: None }
+    }
 }
 
 /// The most tokens kept. One more pushes out one that was not asked for lately; it is still in the store.
@@ -48,7 +58,9 @@ impl TokenCache {
     }
 
     pub(crate) fn put(&self, key: CacheKey, token: Arc<Token>, now: UnixTime) {
-        let lifetime = u64::try_from(token.expires_on.since(now)).unwrap_or(0);
+        // A purpose that ends takes its tokens with it, so that finding one needs no second look at the purpose.
+        let ends = token.purpose_ends.map_or(token.expires_on, |end| end.min(token.expires_on));
+        let lifetime = u64::try_from(ends.since(now)).unwrap_or(0);
         // Nobody issues tokens for longer than a day and a bit; an absurd number must not overflow the clock.
         let ends = Instant::now() + Duration::from_secs(lifetime.min(7 * 24 * 3600));
         self.0.insert(key, Entry { token, ends });

@@ -5,6 +5,7 @@ mod claims;
 mod consent;
 mod explanations;
 mod isolation;
+mod purposes;
 mod refusals;
 mod renewal;
 mod rotation;

@@ -49,13 +49,21 @@ pub struct psam_token_options {
     pub cancel: *const psam_cancel,
     /// Not 0: fetch a new token even if a good one is at hand.
     pub fresh: i32,
+    /// Why: a purpose that the configuration declares; NULL for the configuration's own.
+    pub purpose: *const c_char,
 }
 
 impl Options for psam_token_options {
     const FIRST_SIZE: usize = size_of::<Self>();
 
     fn none() -> Self {
-        Self { struct_size: size_of::<Self>(), claims: ptr::null(), cancel: ptr::null(), fresh: 0 }
+        Self {
+            struct_size: size_of::<Self>(),
+            claims: ptr::null(),
+            cancel: ptr::null(),
+            fresh: 0,
+            purpose: ptr::null(),
+        }
     }
 }
 
@@ -161,6 +169,8 @@ pub unsafe extern "C" fn psam_token_get(
         request.customer = unsafe { optional_text(customer, "customer") }?.map(str::parse).transpose()?;
         // SAFETY: as above.
         request.claims = unsafe { optional_text(options.claims, "claims") }?.map(str::to_owned);
+        // SAFETY: as above.
+        request.purpose = unsafe { optional_text(options.purpose, "purpose") }?.map(str::to_owned);
         request.fresh = options.fresh != 0;
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(options.cancel)?;

@@ -17,7 +17,7 @@ Examples:
   partnersam token fabrikam.com --for graph
   partnersam run --for graph --customer contoso.com -- python report.py
 
-Environment: PARTNERSAM_CONFIG, _CLIENT_ID, _TENANT_ID, _CLIENT_SECRET, _PROFILE, _CLOUD, _STORE, _KEY_FILE, _EMULATOR, _LOG, then the \
+Environment: PARTNERSAM_CONFIG, _CLIENT_ID, _TENANT_ID, _CLIENT_SECRET, _PROFILE, _CLOUD, _STORE, _KEY_FILE, _PURPOSE, _EMULATOR, _LOG, then the \
 AZURE_* names; BROWSER and NO_COLOR are honoured";
 
 /// One consent with MFA, access tokens ever after, and no password anywhere

@@ -38,6 +38,7 @@ pub const KEYS: &[&str] = &[
     "key",
     "passphrase_file",
     "purpose",
+    "purposes",
     "redirect_uri",
     "scopes",
     "v1_resources",

@@ -60,6 +60,10 @@ fn a_wrong_value_is_refused_by_its_key_and_never_shown() {
         ("client_capabilities", format!("client_id = \"{ID}\"\nclient_capabilities = [\"{marker}\"]")),
         ("client_capabilities", format!("client_id = \"{ID}\"\nclient_capabilities = \"{marker}\"")),
         ("authority", format!("client_id = \"{ID}\"\nauthority = \"{marker}\"")),
+        ("purposes", format!("client_id = \"{ID}\"\n[purposes.report]\nx = \"{marker}\"")),
+        ("purposes.report", format!("client_id = \"{ID}\"\n[purposes.report]\naudiences = [\"{marker}\"]")),
+        ("purposes.report", format!("client_id = \"{ID}\"\n[purposes.report]\nexpires_on = \"{marker}\"")),
+        ("purpose must", format!("client_id = \"{ID}\"\npurpose = \"{marker}\"\n[purposes.report]\n")),
         ("public_client", format!("client_id = \"{ID}\"\npublic_client = \"{marker}\"")),
         ("line 2", format!("client_id = \"{ID}\"\ntenant = {marker}")),
         ("client_secret", format!("client_secret = \"{marker}\"")),
@@ -165,4 +169,26 @@ fn cp1_is_declared_at_entra_and_elsewhere_what_is_configured() {
     assert_eq!(capabilities(&format!("{entra}client_capabilities = [\"cp1\", \"cp2\"]")), ["cp1", "cp2"]);
     let generic = "client_id = \"x\"\npublic_client = true\nauthority = { name = \"lab\", issuer = \"https://id.lab.example/\" }\n";
     assert_eq!(capabilities(generic), Vec::<String>::new());
+}
+
+#[test]
+fn purposes_are_tables_by_name_and_the_default_is_one_of_them() {
+    let file = format!(
+        "client_id = \"{ID}\"\npurpose = \"nightly report\"\n[purposes.\"nightly report\"]\naudiences = [\"graph\", \"arm\"]\n\
+         customers = [\"contoso.com\"]\nown_tenant = false\nexpires_on = \"2027-01-31\"\n[purposes.other]\nexpires_on = \"2027-01-31T12:00:00+01:00\"\n"
+    );
+    let config = with(&file, &[]).expect("a configuration");
+    let chosen = config.purposes.named(None).expect("a purpose").expect("a declared one");
+    assert_eq!(chosen.name(), "nightly report");
+    assert_eq!(chosen.limits().audiences.as_deref(), Some(&[Audience::Graph, Audience::Arm][..]));
+    assert_eq!(chosen.limits().expires_on.map(|end| end.to_string()).as_deref(), Some("2027-01-31T00:00:00Z"));
+    assert!(!chosen.limits().own_tenant);
+    let named = with(&file, &[("PARTNERSAM_PURPOSE", "other")]).expect("a configuration");
+    let chosen = named.purposes.named(None).expect("a purpose").expect("a declared one");
+    assert_eq!((chosen.name(), chosen.limits().own_tenant), ("other", true));
+    assert_eq!(chosen.limits().expires_on.map(|end| end.to_string()).as_deref(), Some("2027-01-31T11:00:00Z"));
+    let error = refusal(&file, &[("PARTNERSAM_PURPOSE", "third")]);
+    assert!(error.message().starts_with("PARTNERSAM_PURPOSE must be"), "{error:?}");
+    let free = with(&format!("client_id = \"{ID}\""), &[("PARTNERSAM_PURPOSE", "anything")]).expect("a configuration");
+    assert!(free.purposes.is_empty() && free.purpose == "anything");
 }

@@ -33,6 +33,18 @@ pub const PSAM_ERROR_GRANT_AMBIGUOUS: psam_status = 1008;
 /// The handle was opened before a fork and cannot be used in the child process.
 pub const PSAM_ERROR_FORKED_HANDLE: psam_status = 1009;
 
+/// Purposes are declared and the call names none.
+pub const PSAM_ERROR_PURPOSE_REQUIRED: psam_status = 1010;
+
+/// No such purpose is declared.
+pub const PSAM_ERROR_PURPOSE_UNKNOWN: psam_status = 1011;
+
+/// The purpose does not allow that audience or tenant.
+pub const PSAM_ERROR_PURPOSE_FORBIDDEN: psam_status = 1012;
+
+/// The purpose has ended.
+pub const PSAM_ERROR_PURPOSE_EXPIRED: psam_status = 1013;
+
 /// There is no usable grant for this partner and audience.
 pub const PSAM_ERROR_CONSENT_REQUIRED: psam_status = 2001;
 
@@ -198,6 +210,10 @@ pub(crate) const TABLE: &[(psam_status, &CStr, &CStr)] = &[
     (PSAM_ERROR_NOT_SUPPORTED, c"NotSupported", c"this build or this configuration cannot do that"),
     (PSAM_ERROR_GRANT_AMBIGUOUS, c"GrantAmbiguous", c"several partners have a grant and none was named"),
     (PSAM_ERROR_FORKED_HANDLE, c"ForkedHandle", c"the handle was opened before a fork and cannot be used in the child process"),
+    (PSAM_ERROR_PURPOSE_REQUIRED, c"PurposeRequired", c"purposes are declared and the call names none"),
+    (PSAM_ERROR_PURPOSE_UNKNOWN, c"PurposeUnknown", c"no such purpose is declared"),
+    (PSAM_ERROR_PURPOSE_FORBIDDEN, c"PurposeForbidden", c"the purpose does not allow that audience or tenant"),
+    (PSAM_ERROR_PURPOSE_EXPIRED, c"PurposeExpired", c"the purpose has ended"),
     (PSAM_ERROR_CONSENT_REQUIRED, c"ConsentRequired", c"there is no usable grant for this partner and audience"),
     (PSAM_ERROR_INTERACTION_REQUIRED, c"InteractionRequired", c"the service wants a person to sign in again"),
     (PSAM_ERROR_MFA_REQUIRED, c"MfaRequired", c"the service wants a sign-in with MFA"),
@@ -263,6 +279,10 @@ const _: () = {
     assert!(PSAM_ERROR_NOT_SUPPORTED == ErrorKind::NotSupported as psam_status);
     assert!(PSAM_ERROR_GRANT_AMBIGUOUS == ErrorKind::GrantAmbiguous as psam_status);
     assert!(PSAM_ERROR_FORKED_HANDLE == ErrorKind::ForkedHandle as psam_status);
+    assert!(PSAM_ERROR_PURPOSE_REQUIRED == ErrorKind::PurposeRequired as psam_status);
+    assert!(PSAM_ERROR_PURPOSE_UNKNOWN == ErrorKind::PurposeUnknown as psam_status);
+    assert!(PSAM_ERROR_PURPOSE_FORBIDDEN == ErrorKind::PurposeForbidden as psam_status);
+    assert!(PSAM_ERROR_PURPOSE_EXPIRED == ErrorKind::PurposeExpired as psam_status);
     assert!(PSAM_ERROR_CONSENT_REQUIRED == ErrorKind::ConsentRequired as psam_status);
     assert!(PSAM_ERROR_INTERACTION_REQUIRED == ErrorKind::InteractionRequired as psam_status);
     assert!(PSAM_ERROR_MFA_REQUIRED == ErrorKind::MfaRequired as psam_status);

@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "device_code")]
     port: Option<u16>,
 
-    /// Why, for the record
+    /// Why: a purpose that the configuration declares, or words for the record; also PARTNERSAM_PURPOSE
     #[arg(long, value_name = "NAME")]
     purpose: Option<String>,
 

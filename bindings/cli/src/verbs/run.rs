@@ -50,6 +50,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "CUSTOMER", value_parser = tenant)]
     customer: Option<TenantRef>,
 
+    /// Why: a purpose that the configuration declares; also PARTNERSAM_PURPOSE
+    #[arg(long, value_name = "NAME")]
+    purpose: Option<String>,
+
     /// Run the command once more when it fails and a service has challenged its token
     #[arg(long)]
     pub(crate) again_on_challenge: bool,
@@ -93,6 +97,7 @@ impl Arguments {
             partner: self.partner.clone(),
             customer: self.customer.clone(),
             claims,
+            purpose: self.purpose.clone(),
             ..TokenRequest::new(audience.clone())
         };
         let token = app.token(&request).await?;

@@ -37,6 +37,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "CUSTOMER", value_parser = tenant)]
     customer: Option<TenantRef>,
 
+    /// Why: a purpose that the configuration declares; also PARTNERSAM_PURPOSE
+    #[arg(long, value_name = "NAME")]
+    purpose: Option<String>,
+
     /// How to write it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Raw)]
     format: Format,
@@ -86,6 +90,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         audience: arguments.audience,
         claims: arguments.claims.as_deref().map(claims).transpose()?,
         fresh: arguments.fresh,
+        purpose: arguments.purpose,
     };
     let token = session.app().await?.token(&request).await?;
     if format != Format::Json {

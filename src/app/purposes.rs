@@ -1,0 +1,46 @@
+//! Whether a call lies within its purpose: found out before anything is sent.
+
+use super::Inner;
+use super::token::TokenRequest;
+use crate::audience::Audience;
+use crate::error::Result;
+use crate::purpose::{Purpose, Reach};
+
+impl Inner {
+    /// Whether the request lies within its purpose. Asks nobody, except which tenant a domain is where one side names a customer by domain and the
+    /// other by id.
+    pub(super) async fn check_purpose(&self, purpose: &Purpose, request: &TokenRequest) -> Result<()> {
+        purpose.check([&request.audience], self.clock.now())?;
+        let Some(customer) = &request.customer else { return purpose.check_own_tenant() };
+        let is_within = match purpose.reaches(customer) {
+            Reach::Yes => true,
+            Reach::No => false,
+            Reach::CompareIds => {
+                let asked = self.tenant(customer).await?;
+                let mut is_within = false;
+                for name in purpose.limits().customers.iter().flatten() {
+                    is_within = is_within || self.tenant(name).await? == asked;
+                }
+                is_within
+            }
+        };
+        if is_within { Ok(()) } else { Err(purpose.forbids().with_context("customer", customer)) }
+    }
+
+    /// The purpose of a consent or an import, and the audiences it is for: those of the purpose, or the usual ones, where none was named.
+    pub(super) fn consent_purpose(
+        &self,
+        named: Option<&str>,
+        audiences: &[Audience],
+    ) -> Result<(String, Vec<Audience>)> {
+        let purpose = self.config.purposes.named(named)?;
+        let limited = purpose.as_ref().and_then(|purpose| purpose.limits().audiences.clone());
+        let audiences = match audiences {
+            [] => limited.unwrap_or_else(|| self.default_audiences()),
+            named => named.to_vec(),
+        };
+        let Some(purpose) = purpose else { return Ok((self.config.purpose.clone(), audiences)) };
+        purpose.check(&audiences, self.clock.now())?;
+        Ok((purpose.name().to_owned(), audiences))
+    }
+}
