@@ -33,6 +33,10 @@ impl Inner {
         named: Option<&str>,
         audiences: &[Audience],
     ) -> Result<(String, Vec<Audience>)> {
+        if let Some(words) = named.filter(|_| self.config.purposes.is_empty()) {
+            let audiences = if audiences.is_empty() { self.default_audiences() } else { audiences.to_vec() };
+            return Ok((words.to_owned(), audiences));
+        }
         let purpose = self.config.purposes.named(named)?;
         let limited = purpose.as_ref().and_then(|purpose| purpose.limits().audiences.clone());
         let audiences = match audiences {

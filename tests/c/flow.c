@@ -120,6 +120,8 @@ static void whole_way(void) {
     CHECK_FAILS(PSAM_ERROR_CONSENT_REQUIRED, psam_grant_renew(app, "fabrikam.com", NULL, NULL, &error), &error);
     psam_token *none = NULL;
     CHECK_FAILS(PSAM_ERROR_CONSENT_REQUIRED, psam_token_get(app, "fabrikam.com", NULL, "graph", NULL, &none, &error), &error);
+    psam_token_options why = {.struct_size = sizeof why, .purpose = "no\npurpose"};
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_token_get(app, "fabrikam.com", NULL, "graph", &why, &none, &error), &error);
     REQUIRE_OK(psam_grants_list(app, NULL, &grants, &error), &error);
     CHECK(psam_grants_count(grants) == 0 && psam_grants_partner(grants, 0) == NULL);
     CHECK(psam_grants_free(grants) == PSAM_OK);
