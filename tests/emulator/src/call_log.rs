@@ -1,4 +1,4 @@
-//! What came to Partner Center, Graph and Azure Resource Manager, without tokens, for tests to count.
+//! What came to Partner Center, Graph, Azure Resource Manager and Key Vault, without tokens, for tests to count.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ pub(crate) struct Call {
     pub(crate) number: u64,
     /// RFC 3339, by the emulator's clock.
     pub(crate) time: String,
-    /// `partner_center`, `graph` or `arm`.
+    /// `partner_center`, `graph`, `arm` or `key_vault`.
     pub(crate) api: &'static str,
     pub(crate) method: String,
     /// With its query.
@@ -31,6 +31,9 @@ pub(crate) struct Call {
     pub(crate) tenant: Option<String>,
     pub(crate) upn: Option<String>,
     pub(crate) user_agent: Option<String>,
+    /// `Content-Length`.
+    pub(crate) body_bytes: u64,
+    pub(crate) host: Option<String>,
 }
 
 /// The bounded log.

@@ -95,7 +95,7 @@ pub(crate) fn meet(world: &World, face: Face, headers: &HeaderMap) -> Option<Res
         Face::PartnerCenter => "partner-center",
         Face::Graph => "graph",
         Face::Arm => "arm",
-        Face::Authority | Face::Control => return None,
+        Face::Authority | Face::Control | Face::KeyVault => return None,
     })?;
     // Mostly there is nothing to ask for, and nobody was sent away.
     {

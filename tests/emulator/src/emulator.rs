@@ -11,7 +11,7 @@ use crate::{
     credentials::Credentials,
     entra,
     files::Files,
-    graph,
+    graph, key_vault,
     listen::{self, Face, Ports},
     partner_center,
     ready::{App, Ready},
@@ -31,7 +31,7 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// The cloud whose resources are known; those of the others are not.
     pub cloud: Cloud,
-    /// The first of five ports in a row (authority, Partner Center, Graph, ARM, control); random ones without it.
+    /// The first of six ports in a row (authority, Partner Center, Graph, ARM, control, Key Vault); random ones without it.
     pub port_base: Option<u16>,
 }
 
@@ -66,7 +66,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Makes keys, listens on five loopback ports, and writes the ready file when all of them accept.
+    /// Makes keys, listens on six loopback ports, and writes the ready file when all of them accept.
     ///
     /// It needs a running tokio runtime, on which it stays until it is stopped.
     ///
@@ -106,6 +106,7 @@ impl Emulator {
             (Face::Graph, graph::router(Arc::clone(&world))),
             (Face::Arm, arm::router(Arc::clone(&world))),
             (Face::Control, control::router(Arc::clone(&world), ready.clone())),
+            (Face::KeyVault, key_vault::router(Arc::clone(&world))),
         ];
         for ((face, router), listeners) in routers.into_iter().zip(ports.into_listeners()) {
             for listener in listeners {

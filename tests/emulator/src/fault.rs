@@ -61,6 +61,8 @@ fn call(world: &World, face: Face, request: &Request) -> Call {
         correlation_id: header("ms-correlationid"),
         application: header("ms-partnercenter-application"),
         user_agent: header("user-agent"),
+        body_bytes: header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0),
+        host: request.uri().host().map(str::to_owned).or_else(|| header("host")),
         client_id: caller.as_ref().map(|caller| caller.app_id.clone()),
         tenant: caller.as_ref().map(|caller| caller.tenant.clone()),
         upn: caller.and_then(|caller| caller.upn),
@@ -142,7 +144,10 @@ fn default_body(face: Face, status: StatusCode) -> Value {
         Face::PartnerCenter => {
             json!({ "code": status.as_u16().to_string(), "description": "the emulator was told to fail this request", "data": [], "source": "PartnerFD" })
         }
-        Face::Graph | Face::Arm | Face::Control => {
+        Face::KeyVault if throttled => {
+            json!({ "error": { "code": "Throttled", "message": "the emulator was told to fail this request" } })
+        }
+        Face::Graph | Face::Arm | Face::Control | Face::KeyVault => {
             let code = if throttled { "TooManyRequests" } else { "ServiceUnavailable" };
             json!({ "error": { "code": code, "message": "the emulator was told to fail this request" } })
         }
@@ -156,6 +161,7 @@ fn kind(face: Face, path: &str) -> &'static str {
         Face::Graph => "graph",
         Face::Arm => "arm",
         Face::Control => "control",
+        Face::KeyVault => "key_vault",
         Face::Authority => {
             let kinds = [
                 ("/token", TOKEN),

@@ -1,5 +1,5 @@
-//! Entra ID, Partner Center and the little of Microsoft Graph and Azure Resource Manager that a partner's automation meets,
-//! on loopback, over TLS by a certificate authority of its own.
+//! Entra ID, Partner Center, the secrets of Key Vault, and the little of Microsoft Graph and Azure Resource Manager that a partner's
+//! automation meets, on loopback, over TLS by a certificate authority of its own.
 //!
 //! It checks what the real services check (client credential, exact redirect, PKCE, one-use codes, consent per tenant and
 //! audience, MFA at Partner Center), so that a client's mistake fails here too, and it can be told to misbehave (see the scenarios
@@ -32,7 +32,9 @@ mod form;
 mod grants;
 mod graph;
 mod jwt;
+mod key_vault;
 mod listen;
+mod managed_identity;
 mod partner_center;
 mod rates;
 mod ready;
@@ -49,4 +51,4 @@ mod workload_identity;
 
 pub use cloud::Cloud;
 pub use emulator::{Emulator, Error, Options};
-pub use ready::{App, Certificate, Customer, FederatedCredential, Ready, Tenant, TenantKind, User};
+pub use ready::{App, Certificate, Customer, FederatedCredential, ManagedIdentity, Ready, Tenant, TenantKind, User};

@@ -35,14 +35,15 @@ pub(crate) enum Face {
     Graph,
     Arm,
     Control,
+    KeyVault,
 }
 
-/// Five ports, each on 127.0.0.1 and, where the machine has it, on [::1].
+/// Six ports, each on 127.0.0.1 and, where the machine has it, on [::1].
 pub(crate) struct Ports {
     bound: Vec<(u16, Vec<TcpListener>)>,
 }
 
-const FACES: u16 = 5;
+const FACES: u16 = 6;
 
 impl Ports {
     pub(crate) async fn bind(base: Option<u16>) -> io::Result<Self> {
@@ -61,7 +62,7 @@ impl Ports {
         Ok(Self { bound })
     }
 
-    /// The port of the face with this place in the order authority, Partner Center, Graph, ARM, control.
+    /// The port of the face with this place in the order authority, Partner Center, Graph, ARM, control, Key Vault.
     pub(crate) fn number(&self, place: usize) -> u16 {
         self.bound.get(place).map_or(0, |(port, _)| *port)
     }

@@ -28,6 +28,12 @@ pub struct Ready {
     pub graph: String,
     /// Azure Resource Manager.
     pub arm: String,
+    /// Key Vault: the vault `emulator`; `NAME.vault.localhost` at the same port is the vault NAME.
+    #[serde(default)]
+    pub key_vault: String,
+    /// Where a workload gets tokens without a credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_identity: Option<ManagedIdentity>,
     /// Scenarios and the request log.
     pub control: String,
     /// The issuer of federated tokens (`POST /federated-token` at `control`), an identity provider that is not Entra.
@@ -125,6 +131,19 @@ pub struct App {
     /// Identity providers whose tokens the app may prove itself with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub federated_credentials: Vec<FederatedCredential>,
+}
+
+/// A managed identity, as App Service gives it to a program.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ManagedIdentity {
+    /// `IDENTITY_ENDPOINT`.
+    pub endpoint: String,
+    /// `IDENTITY_HEADER`, made up.
+    pub header: String,
+    /// Its client id, which is its object id, too.
+    pub client_id: String,
+    /// The GUID of its tenant.
+    pub tenant: String,
 }
 
 /// A certificate credential with its key, in two forms.

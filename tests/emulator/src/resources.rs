@@ -1,6 +1,6 @@
 //! The resources (audiences) that tokens are for.
 
-use crate::cloud::Cloud;
+use crate::{cloud::Cloud, key_vault::LOCAL_RESOURCE as LOCAL_VAULTS};
 
 /// An API that Entra knows.
 #[derive(Debug)]
@@ -80,7 +80,11 @@ pub(crate) const ALL: [Resource; 9] = [
         key: "key-vault",
         app_id: "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
         name: "Azure Key Vault",
-        uris: [&["https://vault.azure.net"], &["https://vault.usgovcloudapi.net"], &["https://vault.azure.cn"]],
+        uris: [
+            &["https://vault.azure.net", LOCAL_VAULTS],
+            &["https://vault.usgovcloudapi.net", LOCAL_VAULTS],
+            &["https://vault.azure.cn", LOCAL_VAULTS],
+        ],
         permissions: &["user_impersonation"],
         open: false,
         evaluates: false,
@@ -143,6 +147,11 @@ impl Resource {
     /// Whether `audience` names this resource in a cloud: by application id, or by URI with or without one trailing slash.
     pub(crate) fn is_named(&self, audience: &str, cloud: Cloud) -> bool {
         let plain = audience.strip_suffix('/').unwrap_or(audience);
+        // The vaults on this machine have a port.
+        let plain = match plain.strip_prefix(LOCAL_VAULTS).map(|port| port.strip_prefix(':').unwrap_or(port)) {
+            Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => LOCAL_VAULTS,
+            _ => plain,
+        };
         self.app_id.eq_ignore_ascii_case(audience) || self.uris(cloud).iter().any(|uri| uri.eq_ignore_ascii_case(plain))
     }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     cloud::Cloud,
     credentials::Federated,
+    managed_identity,
     ready::{App, Certificate, Customer, FederatedCredential, Ready, Tenant, TenantKind, User},
     resources::{self, Resource},
     state::Urls,
@@ -17,6 +18,7 @@ pub(crate) const NORTHWIND: &str = "bbbbbbbb-0000-4000-8000-000000000002";
 pub(crate) const CPV_APP: &str = "eeeeeeee-0000-4000-8000-000000000001";
 pub(crate) const CSP_APP: &str = "eeeeeeee-0000-4000-8000-000000000002";
 pub(crate) const PUBLIC_APP: &str = "eeeeeeee-0000-4000-8000-000000000003";
+pub(crate) const MANAGED_IDENTITY: &str = "ffffffff-0000-4000-8000-000000000001";
 
 /// The customer where no app is consented to at the start.
 const WITHOUT_CONSENT: &str = "cccccccc-0000-4000-8000-000000000003";
@@ -197,6 +199,8 @@ pub(crate) fn ready(urls: &Urls, cloud: Cloud, ca_file: PathBuf, certificates: V
         partner_center: urls.partner_center.clone(),
         graph: urls.graph.clone(),
         arm: urls.arm.clone(),
+        key_vault: urls.key_vault.clone(),
+        managed_identity: Some(managed_identity::sample(urls)),
         control: urls.control.clone(),
         workload_issuer: workload_identity::issuer(urls),
         ca_file,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{claims_challenge::Challenge, entra::conditional_access::Policy, relationships};
+use crate::{claims_challenge::Challenge, entra::conditional_access::Policy, key_vault, relationships};
 
 /// What holds now; `POST /reset` returns to the default.
 #[derive(Clone, Debug, Serialize)]
@@ -169,6 +169,13 @@ pub(crate) enum Some1<T> {
 }
 
 impl<T> Some1<T> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
+        match self {
+            Self::Many(many) => many.iter(),
+            Self::One(one) => std::slice::from_ref(one).iter(),
+        }
+    }
+
     pub(crate) fn into_vec(self) -> Vec<T> {
         match self {
             Self::Many(many) => many,
@@ -218,6 +225,7 @@ pub(crate) struct Change {
     pub(crate) customers: Option<Some1<CustomerChange>>,
     pub(crate) admin_agent: Option<Some1<AgentChange>>,
     pub(crate) app_roles: Option<Some1<RolesChange>>,
+    pub(crate) vaults: Option<Some1<key_vault::Change>>,
 }
 
 /// A change of what an app may do on its own.

@@ -17,6 +17,7 @@ use crate::{
     entra::sign_in::SignIns,
     files::Files,
     grants::Grants,
+    key_vault::Vaults,
     listen::Ports,
     partner_center::mfa_reports::PartnerRequests,
     rates::Rates,
@@ -35,12 +36,20 @@ pub(crate) struct Urls {
     pub(crate) graph: String,
     pub(crate) arm: String,
     pub(crate) control: String,
+    pub(crate) key_vault: String,
 }
 
 impl Urls {
     pub(crate) fn on(ports: &Ports) -> Self {
         let url = |place| format!("https://localhost:{}", ports.number(place));
-        Self { authority: url(0), partner_center: url(1), graph: url(2), arm: url(3), control: url(4) }
+        Self {
+            authority: url(0),
+            partner_center: url(1),
+            graph: url(2),
+            arm: url(3),
+            control: url(4),
+            key_vault: url(5),
+        }
     }
 
     /// The authority by each of its names.
@@ -72,6 +81,7 @@ pub(crate) struct State {
     pub(crate) partner_requests: PartnerRequests,
     pub(crate) relationships: Relationships,
     pub(crate) rates: Rates,
+    pub(crate) vaults: Vaults,
     pub(crate) credentials: Credentials,
     /// As they were at the start.
     sample_credentials: Credentials,
@@ -92,6 +102,7 @@ impl State {
             partner_requests: PartnerRequests::default(),
             relationships: Relationships::default(),
             rates: Rates::default(),
+            vaults: Vaults::default(),
             credentials: credentials.clone(),
             sample_credentials: credentials,
             token_epoch: 1,

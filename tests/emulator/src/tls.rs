@@ -14,7 +14,7 @@ use tokio_rustls::{
     },
 };
 
-/// A fresh authority and its one leaf for `localhost`, 127.0.0.1 and ::1.
+/// A fresh authority and its one leaf for `localhost`, 127.0.0.1, ::1 and the hosts of vaults.
 pub(crate) struct Identity {
     ca_pem: String,
     chain: Vec<CertificateDer<'static>>,
@@ -36,7 +36,8 @@ impl Identity {
         let ca_certificate = ca.self_signed(&ca_key)?;
 
         let leaf_key = KeyPair::generate()?;
-        let mut leaf = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
+        let mut leaf =
+            CertificateParams::new(["localhost", "127.0.0.1", "::1", "*.vault.localhost"].map(String::from))?;
         leaf.distinguished_name = name("localhost");
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ready_file: Option<PathBuf>,
 
-    /// The first of five ports in a row; without it random ones
+    /// The first of six ports in a row; without it random ones
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_531))]
     port_base: Option<u16>,
 }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod customers;
+mod vaults;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::{
     },
     form::Form,
     grants::SignedIn,
+    managed_identity,
     ready::Ready,
     resources,
     scenario::{Change, ConsentChange, Revoke},
@@ -63,6 +65,8 @@ pub(crate) fn router(world: Arc<World>, ready: Ready) -> Router {
             get(credentials::workload_configuration),
         )
         .route(&format!("{}/keys", workload_identity::PATH), get(credentials::workload_keys))
+        .route(managed_identity::APP_SERVICE, get(vaults::app_service_token))
+        .route(managed_identity::VIRTUAL_MACHINE, get(vaults::virtual_machine_token))
         .route("/shutdown", post(shutdown))
         .layer(DefaultBodyLimit::max(MOST_BODY * 16))
         .with_state(Arc::new(Control { world, ready }))
@@ -156,6 +160,7 @@ async fn change(world: &Arc<World>, body: &[u8]) -> Answer {
         let customers = customers::resolve(state, change.customers.take())?;
         let agents = customers::agents(state, change.admin_agent.take())?;
         let roles = credentials::roles(state, change.app_roles.take())?;
+        let vaults = vaults::resolve(state, change.vaults.take())?;
         change.apply(&mut state.scenario).map_err(bad)?;
         // Nothing below can fail: a refused change changes nothing.
         for (consent, (tenant, clients, resource)) in consents.iter().zip(resolved) {
@@ -174,6 +179,9 @@ async fn change(world: &Arc<World>, body: &[u8]) -> Answer {
         }
         for (tenant, client, resource, roles) in roles {
             state.directory.assign(&tenant, &client, resource, &roles.roles, roles.granted);
+        }
+        for change in vaults {
+            state.vaults.change(&change);
         }
         for agent in agents {
             state.relationships.set_agent(&agent.upn, agent.member);

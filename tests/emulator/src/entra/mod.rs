@@ -4,7 +4,7 @@ mod admin_consent;
 pub(crate) mod assertion;
 mod authorize;
 pub(crate) mod claims;
-mod client;
+pub(crate) mod client;
 pub(crate) mod conditional_access;
 mod device;
 pub(crate) mod errors;

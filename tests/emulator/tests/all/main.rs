@@ -14,6 +14,7 @@ mod errors;
 mod graph;
 mod hostile;
 mod id_tokens;
+mod key_vault;
 mod lifecycle;
 mod metadata;
 mod pages;
