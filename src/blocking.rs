@@ -11,7 +11,9 @@ use tokio::runtime::Runtime;
 
 use crate::app::config::Config;
 use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented};
+use crate::app::doctor::{Checkup, DoctorRequest};
 use crate::app::grants::GrantStatus;
+use crate::app::mfa_check::MfaAnswer;
 use crate::app::renew::Renewed;
 use crate::app::token::{Token, TokenRequest};
 use crate::app::{self, Parts};
@@ -179,6 +181,16 @@ impl App {
         interrupt: Interrupt<'_>,
     ) -> Result<Vec<Renewed>> {
         self.run(|app| async move { app.renew_due(by, progress).await }, interrupt)
+    }
+
+    /// See [`app::App::check_mfa`].
+    pub fn check_mfa(&self, partner: &TenantRef, interrupt: Interrupt<'_>) -> Result<MfaAnswer> {
+        self.run(|app| async move { app.check_mfa(partner).await }, interrupt)
+    }
+
+    /// See [`app::App::doctor`].
+    pub fn doctor(&self, request: &DoctorRequest, interrupt: Interrupt<'_>) -> Result<Checkup> {
+        self.run(|app| async move { Ok(app.doctor(request).await) }, interrupt)
     }
 
     /// See [`app::App::revoke`].

@@ -138,7 +138,7 @@ impl Authority {
         }
     }
 
-    /// The emulator: plays the public cloud on loopback, and nowhere else.
+    /// The emulator: plays the public cloud, or that of [`playing`](Self::playing), on loopback, and nowhere else.
     pub fn emulator(login: &str, partner_center: &str, graph: &str) -> Result<Self> {
         Ok(Self {
             name: EMULATOR.to_owned(),
@@ -149,6 +149,15 @@ impl Authority {
             graph: Some(loopback("graph", graph)?),
             one_use_refresh_tokens: false,
         })
+    }
+
+    /// The emulator as another cloud: its audiences are asked for.
+    #[must_use]
+    pub fn playing(mut self, cloud: Cloud) -> Self {
+        if self.is_emulator() {
+            self.cloud = cloud;
+        }
+        self
     }
 
     /// An OpenID Connect provider that is not Entra, by its issuer. `name` is what the partner is called in every command.

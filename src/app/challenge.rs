@@ -10,7 +10,7 @@ use super::consent::ConsentRequest;
 use super::token::TokenRequest;
 use crate::audience::Audience;
 use crate::clock::UnixTime;
-use crate::error::{Actor, Category, Error, Result, Retry};
+use crate::error::{Actor, Category, Error, ErrorKind, Result, Retry};
 use crate::ids::{TenantId, TenantRef};
 use crate::protocol::claims_challenge;
 
@@ -80,6 +80,24 @@ impl Inner {
         }
     }
 
+    /// Gives a refusal for want of MFA (Partner Center's 900421) the consent link to send to the partner, where a redirect address is configured.
+    pub(super) async fn with_consent_link(&self, error: Error, partner: &TenantRef) -> Error {
+        if error.kind() != ErrorKind::PartnerCenterMfaRequired {
+            return error;
+        }
+        let request = TokenRequest::new(Audience::PartnerCenter).partner(partner.clone());
+        match self.link_with(&request, String::new()).await {
+            Ok(link) => {
+                let advice = format!(
+                    "register MFA for the account, then open the consent link of this error and sign in with MFA, or run `partnersam consent {partner}`"
+                );
+                error.with_hint(advice).with_context("partner", partner).with_context(LINK, link)
+            }
+            Err(_) => error.with_context("partner", partner),
+        }
+    }
+
+    /// The link for a sign-in that satisfies `claims`; empty ones are none.
     async fn link_with(&self, request: &TokenRequest, claims: String) -> Result<Url> {
         let now = self.clock.now();
         let partner = self.partner(request.partner.as_ref(), "token").await?;
@@ -88,7 +106,7 @@ impl Inner {
             return Ok(link);
         }
         let mut consent = ConsentRequest::new(request.partner.clone().unwrap_or(TenantRef::from(partner)));
-        consent.claims = Some(key.2.clone());
+        consent.claims = Some(key.2.clone()).filter(|claims| !claims.is_empty());
         // All that the grant has now, or the new one would have less.
         if let Some(grant) = self.store.grant(&self.key.grant(partner)).await? {
             consent.audiences = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();

@@ -208,7 +208,11 @@ impl Config {
             },
         };
         let authority = match (&emulator, document.authority()?) {
-            (Some(emulator), _) => Authority::emulator(&emulator.authority, &emulator.partner_center, &emulator.graph)?,
+            (Some(emulator), _) => {
+                let played = emulator.cloud.clone().map(|name| ("the emulator's cloud".to_owned(), name));
+                let played = parsed::<Cloud>(played, "public, us-government or china")?.unwrap_or_default();
+                Authority::emulator(&emulator.authority, &emulator.partner_center, &emulator.graph)?.playing(played)
+            }
             (None, Some(generic)) => {
                 Authority::generic(&generic.name, &generic.issuer, generic.one_use_refresh_tokens)?
             }

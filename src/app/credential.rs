@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod certificate;
+pub mod expiry;
 pub mod federated;
 pub mod secret;
 pub mod signer;
@@ -37,6 +38,11 @@ pub trait ClientCredential: Send + Sync + fmt::Debug {
     /// Errors: those of reading it.
     fn expires_on(&self) -> Result<Option<UnixTime>> {
         Ok(None)
+    }
+
+    /// Whether it ends one day, known or not: a secret and a certificate do; a federated assertion is made anew for each use.
+    fn has_expiry(&self) -> bool {
+        false
     }
 
     /// What it is, for people: `client secret`, `certificate ab12…`. Holds no secret.

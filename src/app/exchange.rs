@@ -60,6 +60,7 @@ impl Inner {
         build: impl Fn(&TokenRequest<'_>) -> Result<Request>,
     ) -> Result<TokenReply, Verdict> {
         let claims = self.claims_with_capabilities(claims).map_err(Verdict::of_transport)?;
+        self.mind_credentials();
         let mut attempt = 0;
         loop {
             attempt += 1;

@@ -4,13 +4,16 @@ mod challenge;
 pub mod config;
 pub mod consent;
 pub mod credential;
+pub mod credentials;
 mod device;
 mod directory;
+pub mod doctor;
 mod exchange;
 mod flight;
 pub mod grants;
 pub mod import;
 pub mod loopback;
+pub mod mfa_check;
 mod negative;
 mod purposes;
 mod redeem;
@@ -25,6 +28,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use self::challenge::Links;
 use self::config::Config;
+use self::credentials::ExpiryWatch;
 use self::directory::Directory;
 use self::flight::Flights;
 use self::negative::Negative;
@@ -80,6 +84,7 @@ pub(crate) struct Inner {
     unsaved: Unsaved,
     /// Which of the app's credentials worked last.
     credential_at_work: AtomicUsize,
+    expiry_watch: ExpiryWatch,
     /// Moves whenever cached tokens may have become wrong; who keeps a copy compares.
     epoch: AtomicU64,
 }
@@ -117,6 +122,7 @@ impl App {
             links: Links::default(),
             unsaved: Unsaved::default(),
             credential_at_work: AtomicUsize::new(0),
+            expiry_watch: ExpiryWatch::default(),
             epoch: AtomicU64::new(0),
             retry: parts.retry.unwrap_or_default(),
             config,

@@ -11,4 +11,6 @@ pub mod customers;
 pub mod desired_grants;
 pub mod errors;
 pub mod mfa_probe;
+pub mod mfa_reports;
+pub mod role_probe;
 pub mod standing_grants;

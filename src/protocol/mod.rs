@@ -21,4 +21,5 @@ pub mod mfa;
 pub mod oauth;
 pub(crate) mod outside_text;
 pub mod redirect;
+pub mod redirect_probe;
 pub mod token_reply;

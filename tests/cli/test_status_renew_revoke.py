@@ -41,7 +41,15 @@ def test_an_empty_store_is_no_failure(cli: Cli) -> None:
     assert not answer.stdout
     assert "partnersam consent PARTNER" in answer.stderr
     document = cli("status", "--json").expect().json
-    assert set(document) == {"schema_version", "authority", "client_id", "store", "grants"}
+    assert set(document) == {
+        "schema_version",
+        "authority",
+        "client_id",
+        "store",
+        "app_credentials",
+        "mfa_refusals",
+        "grants",
+    }
     assert (document["schema_version"], document["authority"], document["grants"]) == (1, "emulator", [])
 
 

@@ -3,6 +3,7 @@
 
 mod claims;
 mod consent;
+mod doctor;
 mod explanations;
 mod isolation;
 mod purposes;

@@ -32,9 +32,18 @@ impl World {
         Self::with(Parts::default()).await
     }
 
+    /// In another cloud than the public one.
+    pub(crate) async fn in_cloud(cloud: partnersam_emulator::Cloud) -> Self {
+        Self::with_options(Options { cloud, ..Options::default() }, Parts::default()).await
+    }
+
     async fn with(parts: Parts) -> Self {
+        Self::with_options(Options::default(), parts).await
+    }
+
+    async fn with_options(options: Options, parts: Parts) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let options = Options { ready_file: Some(folder.path().join("ready.json")), ..Options::default() };
+        let options = Options { ready_file: Some(folder.path().join("ready.json")), ..options };
         let emulator = Emulator::start(options).await.expect("an emulator");
         let ca = std::fs::read(&emulator.ready().ca_file).expect("a certificate");
         let control = reqwest::Client::builder()

@@ -8,7 +8,9 @@ use partnersam::{Audience, Error, TenantRef};
 
 use crate::exit;
 use crate::failure::Failure;
-use crate::verbs::{completion, consent, demo, emulator, explain, import, init, renew, revoke, run, status, token};
+use crate::verbs::{
+    completion, consent, demo, doctor, emulator, explain, import, init, renew, revoke, run, status, token,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +68,8 @@ pub(crate) enum Verb {
     Revoke(revoke::Arguments),
     /// Run a command with tokens in its environment, and nowhere else
     Run(run::Arguments),
+    /// Look at everything that has to be right for a token to come
+    Doctor(doctor::Arguments),
     /// Say what a code or a pasted error text means, who must act and what to run
     Explain(explain::Arguments),
     /// Play Entra, Partner Center and Graph on this machine, to try everything against
@@ -87,6 +91,7 @@ impl Verb {
             Self::Status(arguments) => arguments.json,
             Self::Renew(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
+            Self::Doctor(arguments) => arguments.json,
             Self::Explain(arguments) => arguments.json,
             Self::Run(_) | Self::Emulator(_) | Self::Demo(_) | Self::Completion(_) => false,
         }

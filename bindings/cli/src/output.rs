@@ -3,6 +3,7 @@
 //! A field that is not known is null or empty, never absent. A later version adds fields; one that goes or changes its meaning raises `schema_version`.
 
 use partnersam::Error;
+use partnersam::app::credentials::CredentialReport;
 use partnersam::app::report::GrantReport;
 use partnersam::app::token::Token;
 use partnersam::clock::{Clock as _, SystemClock, UnixTime};
@@ -105,6 +106,8 @@ pub(crate) struct StatusReport<'a> {
     pub(crate) authority: &'a str,
     pub(crate) client_id: &'a str,
     pub(crate) store: &'a str,
+    pub(crate) app_credentials: Vec<CredentialReport>,
+    pub(crate) mfa_refusals: Vec<ErrorDocument<'a>>,
     pub(crate) grants: Vec<GrantReport<'a>>,
 }
 

@@ -11,6 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// What of the emulator's ready file matters here.
 #[derive(Deserialize)]
 pub(super) struct EmulatorReady {
+    /// The cloud that it plays; a ready file of before says nothing and means the public one.
+    #[serde(default)]
+    pub(super) cloud: Option<String>,
     pub(super) authority: String,
     pub(super) partner_center: String,
     pub(super) graph: String,

@@ -111,6 +111,10 @@ impl ClientCredential for AssertionCredential {
         Ok(Some(self.signer.certificate()?.expires_on))
     }
 
+    fn has_expiry(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         match self.signer.certificate() {
             Ok(certificate) => format!("certificate {}", certificate.thumbprint()),

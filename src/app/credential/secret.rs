@@ -76,6 +76,10 @@ impl ClientCredential for SecretCredential {
         Ok(self.expires_on)
     }
 
+    fn has_expiry(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         match &self.source {
             Source::Value(_) => "client secret".to_owned(),

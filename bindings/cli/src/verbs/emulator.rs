@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use partnersam::{Error, ErrorKind};
-use partnersam_emulator::{Emulator, Options};
+use partnersam_emulator::{Cloud, Emulator, Options};
 
 use super::{End, Outcome};
 use crate::escape::for_shell;
@@ -32,6 +32,14 @@ pub(crate) struct Arguments {
     /// The first of six ports in a row; without it random ones
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_531))]
     port_base: Option<u16>,
+
+    /// The cloud to play: public, us-government or china
+    #[arg(long, value_name = "CLOUD", default_value = "public", value_parser = cloud)]
+    cloud: Cloud,
+}
+
+fn cloud(text: &str) -> Result<Cloud, String> {
+    text.parse()
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
@@ -54,8 +62,12 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     };
     // The variable must name it from anywhere.
     let ready_file = std::path::absolute(&ready_file).unwrap_or(ready_file);
-    let options =
-        Options { ready_file: Some(ready_file.clone()), port_base: arguments.port_base, ..Options::default() };
+    let options = Options {
+        ready_file: Some(ready_file.clone()),
+        port_base: arguments.port_base,
+        cloud: arguments.cloud,
+        ..Options::default()
+    };
     let emulator = Emulator::start(options).await.map_err(|error| cannot_start(&error))?;
     terminal.print(format_args!("export PARTNERSAM_EMULATOR={}", for_shell(&ready_file.to_string_lossy())))?;
     terminal.note(format_args!(

@@ -1,6 +1,7 @@
 //! `partnersam status`: the grants and how they are.
 
 use partnersam::TenantRef;
+use partnersam::app::credentials::CredentialReport;
 use partnersam::app::grants::{Condition, GrantStatus};
 use partnersam::app::report::GrantReport;
 use partnersam::clock::UnixTime;
@@ -9,6 +10,7 @@ use super::{End, Outcome};
 use crate::arguments::tenant;
 use crate::escape::for_terminal;
 use crate::exit;
+use crate::failure::Failure;
 use crate::output::{self, SCHEMA_VERSION, StatusReport, from_now, now};
 use crate::session::Session;
 use crate::terminal::{Style, Terminal};
@@ -17,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   partnersam status
   partnersam status fabrikam.com --json
+  partnersam status --check
 
 Conditions: active; due, to be renewed with `partnersam renew`; expired, by the calendar; ended, by the service. The exit code is 4 where a \
 grant is expired or has ended, so that a monitor needs no more than that";
@@ -28,6 +31,10 @@ pub(crate) struct Arguments {
     #[arg(value_name = "PARTNER", value_parser = tenant)]
     partner: Option<TenantRef>,
 
+    /// Ask Partner Center anew whether it takes each grant's tokens for ones with MFA; the grant remembers the answer
+    #[arg(long)]
+    check: bool,
+
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -35,18 +42,37 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     let (app, terminal) = (session.app().await?, session.terminal);
-    let grants = match &arguments.partner {
-        Some(partner) => vec![app.grant(partner).await?],
-        None => app.grants().await?,
+    let list = async || -> Result<_, Failure> {
+        Ok(match &arguments.partner {
+            Some(partner) => vec![app.grant(partner).await?],
+            None => app.grants().await?,
+        })
     };
+    let mut grants = list().await?;
+    let mut refusals = Vec::new();
+    if arguments.check {
+        for grant in &grants {
+            match app.check_mfa(&grant.partner.into()).await {
+                Ok(answer) => refusals.extend(answer.refusal),
+                Err(error) => refusals.push(error),
+            }
+        }
+        grants = list().await?;
+        for refusal in &refusals {
+            terminal.warn(format_args!("{}; {}", for_terminal(refusal.message()), for_terminal(refusal.hint())));
+        }
+    }
     let now = now();
     let store = app.store_location();
+    let credentials = app.credentials();
     if arguments.json {
         let report = StatusReport {
             schema_version: SCHEMA_VERSION,
             authority: app.config().authority.name(),
             client_id: app.config().client_id.as_str(),
             store: &store,
+            app_credentials: credentials.iter().map(|status| CredentialReport::new(status, now)).collect(),
+            mfa_refusals: refusals.iter().map(partnersam::Error::to_document).collect(),
             grants: grants.iter().map(|grant| GrantReport::new(grant, now)).collect(),
         };
         output::print(terminal, &report)?;
@@ -57,9 +83,16 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             terminal.print(line)?;
         }
     }
+    for status in &credentials {
+        let (Some(days), Some(ends)) = (status.standing.notice(), status.expires_on) else { continue };
+        let what = for_terminal(&status.what);
+        let when = if days == 0 { "has ended" } else { "ends soon" };
+        terminal.warn(format_args!("the app's {what} {when}: {ends} ({})", from_now(ends, now)));
+    }
     let needs_sign_in =
         grants.iter().any(|grant| matches!(grant.condition(now), Condition::Expired | Condition::Ended));
-    Ok(End::Code(if needs_sign_in { exit::SIGN_IN } else { exit::OK }))
+    let refused = exit::of_all(&refusals);
+    Ok(End::Code(if needs_sign_in { exit::SIGN_IN } else { refused }))
 }
 
 /// One line a grant, in columns.

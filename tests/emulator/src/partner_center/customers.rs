@@ -78,7 +78,8 @@ pub(super) async fn customer(
 ) -> Response {
     guarded(&world, &headers, |caller| {
         let state = world.lock();
-        match own_customer(&state.directory, caller, &id) {
+        let own = own_customer(&state.directory, caller, &id);
+        match own.filter(|customer| state.relationships.of(&customer.id).relationship) {
             Some(customer) => Answer::ok(as_json(customer)),
             None => Answer::error(
                 StatusCode::NOT_FOUND,
