@@ -52,6 +52,8 @@ secret! {
     DeviceCode;
     /// A passphrase that a person chose.
     Passphrase;
+    /// What a database lets us in for.
+    DatabasePassword;
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use partnersam::error::ErrorKind;
 use partnersam::secret::RefreshToken;
 use partnersam::store::key::KeySource;
 use partnersam::store::{
-    self, AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, MfaEvidence, Written,
+    self, AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, MfaEvidence, PasswordSource, Written,
 };
 
 fn is_there(test: &str) -> bool {
@@ -26,7 +26,8 @@ fn is_there(test: &str) -> bool {
 }
 
 fn open(path: &Path) -> Arc<dyn GrantStore> {
-    store::open(&format!("sqlite:{}", path.display()), KeySource::default().provider(None)).unwrap()
+    store::open(&format!("sqlite:{}", path.display()), KeySource::default().provider(None), PasswordSource::default())
+        .unwrap()
 }
 
 fn key() -> GrantKey {
@@ -104,7 +105,8 @@ async fn two_stores_share_no_key() {
     put(&open(&other)).await.unwrap();
     // With one entry for both, the second store would open with the first one's key.
     let source = KeySource::Keyring { service: "partnersam".to_owned(), user: Some("not-a-store".to_owned()) };
-    let stranger = store::open(&format!("sqlite:{}", one.display()), source.provider(None)).unwrap();
+    let stranger =
+        store::open(&format!("sqlite:{}", one.display()), source.provider(None), PasswordSource::default()).unwrap();
     assert_eq!(get(&stranger).await.unwrap_err().kind(), ErrorKind::StoreKeyMissing);
     assert!(get(&open(&one)).await.unwrap().is_some());
     assert!(get(&open(&other)).await.unwrap().is_some());

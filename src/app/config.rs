@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use etcetera::BaseStrategy;
 use fs_err as fs;
@@ -28,7 +29,8 @@ use crate::cloud::{Authority, Cloud};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClientId, TenantRef};
 use crate::purpose::Purposes;
-use crate::secret::{ClientSecret, Passphrase};
+use crate::secret::{ClientSecret, DatabasePassword, Passphrase};
+use crate::store::PasswordSource;
 use crate::store::key::{AskPassphrase, KeySource, credentials_directory};
 
 /// Everything that [`App::open`](super::App::open) needs to know. Made by [`Config::from_env`], [`Config::from_file`] or [`Config::from_json`].
@@ -44,8 +46,10 @@ pub struct Config {
     pub authority: Authority,
     /// How the app proves itself; the newer credential first.
     pub credentials: Credentials,
-    /// Where grants live: `sqlite:PATH` or `memory:`.
+    /// Where grants live: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`.
     pub store: String,
+    /// Where the password of a store comes from that asks for one.
+    pub store_password: PasswordSource,
     /// Where the store's key lives.
     pub key: KeySource,
     /// Where the passphrase is read from when the key is made of one.
@@ -267,6 +271,7 @@ impl Config {
             profile,
             authority,
             store: store_uri(pick("PARTNERSAM_STORE", "store")?)?,
+            store_password: store_password(document, environment)?,
             key: key_source(document, environment)?,
             passphrase_file: document.path("passphrase_file")?,
             purposes: document.purposes(purpose.as_ref())?,
@@ -353,7 +358,8 @@ fn store_uri(named: Option<(String, String)>) -> Result<String> {
                 }
             }
             Some(("memory", "")) => Ok(text),
-            _ => Err(invalid(&key, "sqlite:PATH or memory:")),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(text),
+            _ => Err(invalid(&key, "sqlite:PATH, postgres://USER@HOST/DATABASE or memory:")),
         },
         None => match default_store_path() {
             Some(path) => Ok(format!("sqlite:{}", path.display())),
@@ -365,6 +371,16 @@ fn store_uri(named: Option<(String, String)>) -> Result<String> {
             .with_hint("set PARTNERSAM_STORE to sqlite: and an absolute path")),
         },
     }
+}
+
+/// A file of our own first, then libpq's variables and its file in the home folder.
+fn store_password(document: &Document, environment: Environment<'_>) -> Result<PasswordSource> {
+    let home = || etcetera::home_dir().ok().map(|home| home.join(".pgpass")).filter(|path| path.is_file());
+    Ok(PasswordSource {
+        file: document.path("store_password_file")?,
+        given: environment("PGPASSWORD").map(|password| Arc::new(DatabasePassword::new(password))),
+        passfile: environment("PGPASSFILE").map(|path| expand_home(&path)).or_else(home),
+    })
 }
 
 fn key_source(document: &Document, environment: Environment<'_>) -> Result<KeySource> {

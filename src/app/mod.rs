@@ -108,6 +108,7 @@ impl App {
             None => crate::store::open(
                 &config.store,
                 config.key.clone().provider(parts.ask_passphrase.or_else(|| config.ask_passphrase())),
+                config.store_password.clone(),
             )?,
         };
         let transport = parts

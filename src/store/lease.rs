@@ -33,7 +33,7 @@ pub(crate) async fn poll<T>(patience: Duration, mut attempt: impl FnMut() -> Res
 }
 
 /// Between half of `wait` and all of it, so that many waiters do not look in step.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     let mut byte = [0];
     // Without a random source there is no jitter, and no harm.
     let _ = seal::random(&mut byte);

@@ -3,15 +3,26 @@
 //! Every operation touches one record, so its cost does not grow with the number of partners. What a store holds is sealed (`seal.rs`) before it
 //! gets there; its readers alone can use nothing of it.
 
-#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "a store that never leaves memory needs no key"))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "a store that never leaves memory needs no key")
+)]
 pub mod key;
 mod lease;
 mod memory;
-#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only key files are read"))]
+pub mod password;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), expect(dead_code, reason = "only key files are read"))]
 mod private_file;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod recovery;
-#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "what never leaves memory is not sealed"))]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod rows;
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "what never leaves memory is not sealed")
+)]
 mod seal;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -23,7 +34,7 @@ mod contract;
 mod fixtures;
 
 use std::fmt;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,13 +49,15 @@ use crate::ids::{ClientId, TenantId};
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 
 pub use key::{AskPassphrase, KeyProvider, KeySource, StoreKey, create_key_file};
+pub use password::PasswordSource;
 pub use private_file::{create as create_private_file, replace as replace_private_file};
 
-/// Opens the store at `uri`: `sqlite:PATH` or `memory:`. Touches nothing yet: file and key are opened when they are first needed, and a store
-/// that could not be opened is tried again by the next operation.
+/// Opens the store at `uri`: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`. Touches nothing yet: place and key are opened when they are
+/// first needed, and a store that could not be opened is tried again by the next operation. `password` is asked by stores that need one.
 ///
 /// Errors: `ConfigInvalid`, or `NotSupported` where this build lacks the kind of store.
-pub fn open(uri: &str, keys: Arc<dyn KeyProvider>) -> Result<Arc<dyn GrantStore>> {
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "only a database asks for a password"))]
+pub fn open(uri: &str, keys: Arc<dyn KeyProvider>, password: PasswordSource) -> Result<Arc<dyn GrantStore>> {
     match uri.split_once(':') {
         Some(("memory", "")) => Ok(memory()),
         #[cfg(feature = "sqlite")]
@@ -54,9 +67,16 @@ pub fn open(uri: &str, keys: Arc<dyn KeyProvider>) -> Result<Arc<dyn GrantStore>
             let _ = keys;
             Err(Error::new(ErrorKind::NotSupported, "open", "this build has no sqlite: store"))
         }
+        #[cfg(feature = "postgres")]
+        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(postgres::PostgresStore::new(uri, keys, password)?)),
+        #[cfg(not(feature = "postgres"))]
+        Some(("postgres" | "postgresql", _)) => {
+            let _ = keys;
+            Err(Error::new(ErrorKind::NotSupported, "open", "this build has no postgres: store"))
+        }
         // The value is not repeated: addresses of other kinds of store can have a password in them.
         _ => Err(Error::new(ErrorKind::ConfigInvalid, "open", "store is not a store that this build knows")
-            .with_hint("set `store` to sqlite:PATH or memory:")
+            .with_hint("set `store` to sqlite:PATH, postgres://USER@HOST/DATABASE or memory:")
             .with_context("key", "store")),
     }
 }
@@ -83,7 +103,7 @@ fn too_many_pending() -> Error {
         .with_retry_after(Duration::from_secs(60))
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 /// The path with `suffix` added to the file's name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -331,6 +351,36 @@ pub struct PendingFacts {
     pub expires_on: UnixTime,
 }
 
+/// What another process did to the store, as far as this one has to forget what it keeps in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// This grant was made, revoked, ended or given by another account.
+    Grant(GrantKey),
+    /// Nobody can say: the store was out of sight for a while.
+    Unknown,
+}
+
+/// Who is told of [`Change`]s. Called on a thread of the runtime: it must not wait.
+pub type OnChange = Box<dyn Fn(&Change) + Send + Sync>;
+
+/// How a store is, as far as is known without asking it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum StoreCondition {
+    /// Nothing is wrong.
+    #[default]
+    Ok,
+    /// It could not be reached or written when it was last tried, or what it should hold waits in the recovery journal. Cached tokens are served, nothing is
+    /// redeemed that could not be saved, and it recovers by itself.
+    Degraded {
+        /// Since when.
+        since: UnixTime,
+        /// What is wrong.
+        error: Error,
+    },
+}
+
 /// One redemption at a time per key, across processes. Dropping it, or dying, lets go of it; it is for load, never for correctness.
 pub trait Lease: Send + fmt::Debug {}
 
@@ -396,6 +446,27 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
 
     /// Tenants whose active grant should be renewed by `by`, soonest first, at most `limit`.
     fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>>;
+
+    /// [`due`](Self::due), and where the store can tell, without those that another process is renewing just now. What is given out is this process's until
+    /// [`release_claims`](Self::release_claims), or until the process ends in whatever way: nobody has to clear up after it.
+    fn claim_due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        self.due(app, by, limit)
+    }
+
+    /// Lets others have what [`claim_due`](Self::claim_due) gave out and is still due.
+    fn release_claims(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Names who is told when another process changes the store: the first that is named stays. Stores that cannot tell keep silent.
+    fn on_change(&self, told: OnChange) {
+        let _ = told;
+    }
+
+    /// How it is, without asking it.
+    fn condition(&self) -> StoreCondition {
+        StoreCondition::Ok
+    }
 
     /// Finds out whether a write would work now, without changing anything: asked before a redemption whose result must be saved.
     fn check_writable(&self) -> BoxFuture<'_, Result<()>>;

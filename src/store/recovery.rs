@@ -12,10 +12,11 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::private_file::{self, Readers, UNFINISHED, failure};
 use crate::store::seal::{self, Identity, Record, Sealer};
-use crate::store::{GrantKey, beside};
+use crate::store::{GrantKey, StoreCondition, beside};
 
 const KEPT: &str = "sealed";
 const SET_ASIDE: &str = "unreadable";
@@ -53,6 +54,18 @@ impl Journal {
     /// Whether there may be something in it: costs one look at the folder, which is only there while it is needed.
     pub(crate) fn is_in_use(&self) -> bool {
         fs::symlink_metadata(&self.folder).is_ok()
+    }
+
+    /// How a store is whose journal this is.
+    pub(crate) fn condition(&self) -> StoreCondition {
+        let Ok(facts) = fs::symlink_metadata(&self.folder) else { return StoreCondition::Ok };
+        let since = facts.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let since = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
+        StoreCondition::Degraded {
+            since: UnixTime(since),
+            error: Error::new(ErrorKind::StoreUnwritable, "store", "a rotated grant waits in the recovery journal")
+                .with_hint("nothing is lost: the next write that works brings it to its place"),
+        }
     }
 
     /// Keeps `plain` ([`seal::join`]). Durable when it returns.

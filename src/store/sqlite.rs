@@ -30,8 +30,8 @@ use crate::store::key::KeyProvider;
 use crate::store::lease::Leases;
 use crate::store::recovery::{Entry, Heading, Journal};
 use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, PendingConsent, StoredToken, TokenFacts, TokenKey,
-    Written, seal,
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, PendingConsent, StoreCondition, StoredToken,
+    TokenFacts, TokenKey, Written, rows, seal,
 };
 
 use commit::{Batch, Open, Queue};
@@ -253,6 +253,10 @@ impl GrantStore for SqliteStore {
         self.read(move |connection| records::due(connection, app, by, limit)).boxed()
     }
 
+    fn condition(&self) -> StoreCondition {
+        self.0.journal.condition()
+    }
+
     fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
         async move {
             if self.0.was_written_just_now() {
@@ -323,7 +327,7 @@ impl GrantStore for SqliteStore {
                 None => Ok(None),
                 Some(sealed) => {
                     let keys = self.keys().await?;
-                    records::open_pending(&keys.sealer, app, state_hash, &sealed).map(Some)
+                    rows::open_pending(&keys.sealer, app, state_hash, &sealed).map(Some)
                 }
             }
         }
@@ -345,7 +349,7 @@ impl GrantStore for SqliteStore {
             let Some(sealed) = found else { return Ok(None) };
             let keys = self.keys().await?;
             // One that was tampered with is none: it can be looked up again, and is then written anew.
-            Ok(records::open_domain(&keys.sealer, authority, domain, &sealed)
+            Ok(rows::open_domain(&keys.sealer, authority, domain, &sealed)
                 .inspect_err(|error| tracing::warn!(%error, domain, "a kept domain does not open and is not used"))
                 .ok())
         }

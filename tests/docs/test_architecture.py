@@ -88,6 +88,7 @@ PLACES = {
         "src/store/key/keyring.rs",
     ),
     r"rusqlite": ("src/store/sqlite.rs", "src/store/sqlite/"),
+    r"tokio_postgres": ("src/store/postgres.rs", "src/store/postgres/"),
 }
 
 

@@ -35,6 +35,7 @@ pub const KEYS: &[&str] = &[
     "older_credential",
     "public_client",
     "store",
+    "store_password_file",
     "key",
     "passphrase_file",
     "purpose",

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::TransactionBehavior;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::store::key::{KeyProvider, KeyRequest, StoreKey};
-use crate::store::seal::{Identity, Record, Sealer};
+use crate::store::rows;
+use crate::store::seal::Sealer;
 use crate::store::sqlite::connection::{Connection, Slot};
 use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::schema::{self, Meta};
@@ -96,7 +97,7 @@ impl KeyRing {
         }
         let key = self.ask(&meta, true)?;
         let sealer = Sealer::new(key.expose());
-        let check = sealer.seal(&Identity::of_store(Record::KeyCheck, &[meta.store_id.as_bytes()]), b"partnersam")?;
+        let check = rows::key_check(&sealer, &meta.store_id)?;
         transaction.execute("DELETE FROM domains", ()).map_err(failure)?;
         schema::put_key_check(&transaction, &check)?;
         transaction.commit().map_err(failure)?;
@@ -114,10 +115,8 @@ impl KeyRing {
 
 fn verified(key: &StoreKey, meta: &Meta, check: &[u8]) -> Result<Keys> {
     let sealer = Sealer::new(key.expose());
-    match sealer.open(&Identity::of_store(Record::KeyCheck, &[meta.store_id.as_bytes()]), check) {
-        Ok(_) => Ok(Keys { sealer, check: check.to_vec() }),
-        Err(_) => Err(Error::new(ErrorKind::StoreKeyWrong, "store", "the key does not open this store")),
-    }
+    rows::check_key(&sealer, &meta.store_id, check)?;
+    Ok(Keys { sealer, check: check.to_vec() })
 }
 
 /// Whether nothing is sealed that anyone would miss. What a domain is can be looked up again.

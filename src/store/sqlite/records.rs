@@ -6,26 +6,12 @@ use uuid::Uuid;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
-use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
-use crate::store::seal::{self, Identity, Record, Sealer};
+use crate::store::rows::{self, SealedGrant, SealedToken, generation, is_dead, row_generation, row_limit};
+use crate::store::seal::Sealer;
 use crate::store::sqlite::commit::Open;
 use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::keys::Keys;
-use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, MAX_PENDING, PendingConsent, PendingFacts, StoredToken,
-    TokenFacts, TokenKey, Written,
-};
-
-/// A grant's row, still sealed.
-pub(super) struct SealedGrant {
-    generation: i64,
-    user_oid: String,
-    is_dead: bool,
-    renew_after: i64,
-    expires_on: i64,
-    wrapped_key: Vec<u8>,
-    sealed: Vec<u8>,
-}
+use crate::store::{AppKey, Expect, GrantFacts, GrantKey, MAX_PENDING, TokenFacts, TokenKey, Written};
 
 pub(super) const GRANT: &str = "SELECT generation, user_oid, is_dead, renew_after, expires_on, wrapped_key, sealed
     FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
@@ -52,25 +38,10 @@ pub(super) fn grant_generation(connection: &Connection, key: &GrantKey) -> Resul
     find(connection, GENERATION, owner, |row| row.get(0))?.map(generation).transpose()
 }
 
-impl SealedGrant {
-    pub(super) fn open(&self, sealer: &Sealer, key: &GrantKey) -> Result<Grant> {
-        let generation = generation(self.generation)?;
-        let partner = sealer.partner(key, &self.wrapped_key)?;
-        let identity = Identity::of_grant(Record::Grant, key, &self.user_oid, generation);
-        let plain = partner.open(&identity, &self.sealed)?;
-        let (token, facts) = seal::split::<GrantFacts>(&plain)?;
-        let in_clear = (self.user_oid.as_str(), self.is_dead, self.renew_after, self.expires_on);
-        if in_clear != (facts.user_oid.as_str(), is_dead(&facts), facts.renew_after.0, facts.expires_on.0) {
-            return Err(corrupt("what a grant shows in clear is not what is sealed in it"));
-        }
-        Ok(Grant { key: key.clone(), generation, refresh_token: RefreshToken::new(token), facts })
-    }
-}
-
 /// What goes into a grant's row.
 pub(super) struct NewGrant<'a> {
     pub(super) key: &'a GrantKey,
-    /// [`seal::join`] of token and facts.
+    /// [`join`](crate::store::seal::join) of token and facts.
     pub(super) plain: &'a [u8],
     pub(super) facts: &'a GrantFacts,
 }
@@ -114,7 +85,7 @@ pub(super) fn put_grant(
         Some((partner, wrapped)) => (partner, wrapped.clone()),
         None => keys.sealer.new_partner(key)?,
     };
-    let sealed = partner.seal(&Identity::of_grant(Record::Grant, key, &facts.user_oid, next), plain)?;
+    let sealed = rows::seal_grant(&partner, key, &facts.user_oid, next, plain)?;
     let (user, row_generation) = (&facts.user_oid, row_generation(next)?);
     let (dead, renew_after, expires_on) = (is_dead(facts), facts.renew_after.0, facts.expires_on.0);
     let grant = match old {
@@ -163,13 +134,6 @@ pub(super) fn due(connection: &Connection, app: &AppKey, by: UnixTime, limit: us
     list(connection, DUE, (&app.authority, app.client_id.as_str(), by.0, row_limit(limit)))
 }
 
-/// An access token's row, still sealed.
-pub(super) struct SealedToken {
-    user_oid: String,
-    wrapped_key: Vec<u8>,
-    sealed: Vec<u8>,
-}
-
 const TOKEN: &str = "SELECT g.user_oid, g.wrapped_key, t.sealed FROM grants AS g JOIN access_tokens AS t ON t.grant_id = g.id
     WHERE g.authority = ?1 AND g.client_id = ?2 AND g.tenant = ?3 AND g.is_dead = 0 AND t.tenant = ?4 AND t.audience = ?5";
 
@@ -182,28 +146,10 @@ pub(super) fn token(connection: &Connection, key: &TokenKey) -> Result<Option<Se
     })
 }
 
-impl SealedToken {
-    pub(super) fn open(&self, sealer: &Sealer, key: &TokenKey) -> Result<StoredToken> {
-        let partner = sealer.partner(&key.grant, &self.wrapped_key)?;
-        let tenant = key.tenant.uuid();
-        let plain = partner.open(
-            &Identity { extra: &[tenant.as_bytes(), key.audience.as_bytes()], ..of_token(key, &self.user_oid) },
-            &self.sealed,
-        )?;
-        let (token, facts) = seal::split::<TokenFacts>(&plain)?;
-        Ok(StoredToken { token: AccessToken::new(token), facts })
-    }
-}
-
-/// An access token outlives the generation of the grant it was redeemed from: it is bound to the account, not to the generation.
-fn of_token<'a>(key: &'a TokenKey, user_oid: &'a str) -> Identity<'a> {
-    Identity::of_grant(Record::AccessToken, &key.grant, user_oid, 0)
-}
-
 /// What goes into an access token's row.
 pub(super) struct NewToken<'a> {
     pub(super) key: &'a TokenKey,
-    /// [`seal::join`] of token and facts.
+    /// [`join`](crate::store::seal::join) of token and facts.
     pub(super) plain: &'a [u8],
     pub(super) facts: &'a TokenFacts,
 }
@@ -234,8 +180,7 @@ pub(super) fn put_token(open: &Open<'_>, keys: &Keys, new: &NewToken<'_>) -> Res
 pub(super) fn put_token_at(open: &Open<'_>, home: &Home, user_oid: &str, new: &NewToken<'_>) -> Result<()> {
     let key = new.key;
     let tenant = key.tenant.uuid();
-    let identity = Identity { extra: &[tenant.as_bytes(), key.audience.as_bytes()], ..of_token(key, user_oid) };
-    let sealed = home.partner.seal(&identity, new.plain)?;
+    let sealed = rows::seal_token(&home.partner, key, user_oid, new.plain)?;
     if !open.is_swept.replace(true) {
         run(open.connection, SWEEP_TOKENS, [new.facts.received_on.0])?;
     }
@@ -274,8 +219,7 @@ pub(super) fn put_pending(
     if count.unwrap_or_default() >= row_limit(MAX_PENDING) {
         return Ok(false);
     }
-    let extra = [state_hash.as_slice()];
-    let sealed = keys.sealer.seal(&of_pending(app, &extra), plain)?;
+    let sealed = rows::seal_pending(&keys.sealer, app, state_hash, plain)?;
     let values = (&app.authority, app.client_id.as_str(), state_hash, expires_on.0, sealed);
     run(open.connection, PUT_PENDING, values).map(|_| true)
 }
@@ -287,26 +231,10 @@ pub(super) fn pending(connection: &Connection, app: &AppKey, state_hash: &[u8; 3
     find(connection, PENDING, (&app.authority, app.client_id.as_str(), state_hash), |row| row.get(0))
 }
 
-pub(super) fn open_pending(
-    sealer: &Sealer,
-    app: &AppKey,
-    state_hash: &[u8; 32],
-    sealed: &[u8],
-) -> Result<PendingConsent> {
-    let plain = sealer.open(&of_pending(app, &[state_hash.as_slice()]), sealed)?;
-    let (verifier, facts) = seal::split::<PendingFacts>(&plain)?;
-    let (verifier, state_hash) = (PkceVerifier::new(verifier), *state_hash);
-    Ok(PendingConsent { app: app.clone(), state_hash, verifier, facts })
-}
-
 const TAKE_PENDING: &str = "DELETE FROM pending_consents WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
 
 pub(super) fn take_pending(open: &Open<'_>, app: &AppKey, state_hash: &[u8; 32]) -> Result<bool> {
     run(open.connection, TAKE_PENDING, (&app.authority, app.client_id.as_str(), state_hash)).map(|taken| taken > 0)
-}
-
-fn of_pending<'a>(app: &'a AppKey, extra: &'a [&'a [u8]]) -> Identity<'a> {
-    Identity::of_app(Record::Pending, &app.authority, &app.client_id, extra)
 }
 
 const PUT_DOMAIN: &str = "INSERT OR REPLACE INTO domains (authority, domain, sealed) VALUES (?1, ?2, ?3)";
@@ -317,17 +245,6 @@ pub(super) fn domain(connection: &Connection, authority: &str, domain: &str) -> 
     find(connection, DOMAIN, (authority, domain), |row| row.get(0))
 }
 
-/// Sealed although it is public: whoever could change it would turn one partner's name into another partner.
-pub(super) fn open_domain(
-    sealer: &Sealer,
-    authority: &str,
-    domain: &str,
-    sealed: &[u8],
-) -> Result<(TenantId, UnixTime)> {
-    let plain = sealer.open(&of_domain(authority, &[domain.as_bytes()]), sealed)?;
-    serde_json::from_slice(&plain).map_err(|_| corrupt("a domain's record opened but does not hold what it should"))
-}
-
 pub(super) fn put_domain(
     open: &Open<'_>,
     keys: &Keys,
@@ -335,13 +252,8 @@ pub(super) fn put_domain(
     found: (TenantId, UnixTime),
 ) -> Result<()> {
     check_keys(open, keys)?;
-    let plain = serde_json::to_vec(&found).map_err(|_| corrupt("a domain cannot be written"))?;
-    let sealed = keys.sealer.seal(&of_domain(authority, &[domain.as_bytes()]), &plain)?;
+    let sealed = rows::seal_domain(&keys.sealer, authority, domain, found)?;
     run(open.connection, PUT_DOMAIN, (authority, domain, sealed)).map(drop)
-}
-
-fn of_domain<'a>(authority: &'a str, extra: &'a [&'a [u8]]) -> Identity<'a> {
-    Identity { authority, ..Identity::of_store(Record::Domain, extra) }
 }
 
 /// A record is never sealed with a key that is not the store's any more: another process may have made a new one for the empty store.
@@ -372,26 +284,6 @@ fn list(connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<T
 
 fn run(connection: &Connection, sql: &str, values: impl Params) -> Result<usize> {
     connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failure)
-}
-
-fn is_dead(facts: &GrantFacts) -> bool {
-    facts.state != GrantState::Active
-}
-
-fn generation(row: i64) -> Result<u64> {
-    u64::try_from(row).map_err(|_| corrupt("a grant's generation is negative"))
-}
-
-fn row_generation(generation: u64) -> Result<i64> {
-    i64::try_from(generation).map_err(|_| corrupt("a grant's generation is too large"))
-}
-
-fn row_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn corrupt(message: &str) -> Error {
-    Error::new(ErrorKind::StoreCorrupt, "store", message)
 }
 
 /// Every statement, for the tests that look at how it is carried out.
