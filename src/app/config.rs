@@ -358,7 +358,10 @@ fn store_uri(named: Option<(String, String)>) -> Result<String> {
                 }
             }
             Some(("memory", "")) => Ok(text),
-            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(text),
+            // Looked at now, for it may have a password in it, and this configuration is shown.
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                crate::store::check_database(&text).map_err(|error| error.with_context("key", &key)).map(|()| text)
+            }
             _ => Err(invalid(&key, "sqlite:PATH, postgres://USER@HOST/DATABASE or memory:")),
         },
         None => match default_store_path() {

@@ -10,10 +10,11 @@
 pub mod key;
 mod lease;
 mod memory;
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a database asks for a password"))]
 pub mod password;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), expect(dead_code, reason = "only key files are read"))]
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only key files are read"))]
 mod private_file;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod recovery;
@@ -79,6 +80,16 @@ pub fn open(uri: &str, keys: Arc<dyn KeyProvider>, password: PasswordSource) -> 
             .with_hint("set `store` to sqlite:PATH, postgres://USER@HOST/DATABASE or memory:")
             .with_context("key", "store")),
     }
+}
+
+/// Whether `uri` is a `postgres://` address as [`open`] takes it. Touches nothing.
+///
+/// Errors: `ConfigInvalid`, or `NotSupported` where this build lacks the kind of store.
+pub(crate) fn check_database(uri: &str) -> Result<()> {
+    #[cfg(feature = "postgres")]
+    return postgres::check(uri);
+    #[cfg(not(feature = "postgres"))]
+    open(uri, KeySource::default().provider(None), PasswordSource::default()).map(drop)
 }
 
 /// A store that lives and dies with the process.

@@ -57,6 +57,11 @@ const MOST_ATTEMPTS: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct PostgresStore(Arc<Place>);
 
+/// Whether the store can be named so.
+pub(crate) fn check(uri: &str) -> Result<()> {
+    Address::parse(uri).map(drop)
+}
+
 /// One store's database, and what is known of it.
 struct Place {
     pool: Arc<Pool>,

@@ -77,6 +77,11 @@ fn a_wrong_value_is_refused_by_its_key_and_never_shown() {
     }
     let error =
         refusal("", &[("PARTNERSAM_STORE", "postgres://user:not-to-be-shown@host/db"), ("PARTNERSAM_CLIENT_ID", ID)]);
+    assert_eq!(error.message(), "the password must not stand in store");
+    let text = format!("{error:?} {}", error.to_json());
+    assert!(text.contains("PARTNERSAM_STORE") && !text.contains(marker), "{text}");
+    let error =
+        refusal("", &[("PARTNERSAM_STORE", "redis://user:not-to-be-shown@host/db"), ("PARTNERSAM_CLIENT_ID", ID)]);
     assert!(error.message().starts_with("PARTNERSAM_STORE must be") && !format!("{error:?}").contains(marker));
 }
 

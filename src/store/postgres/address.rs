@@ -207,7 +207,7 @@ pub(super) fn journal(location: &str) -> Option<PathBuf> {
 }
 
 fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::ConfigInvalid, "open", message).with_context("key", "store")
+    Error::new(ErrorKind::ConfigInvalid, "open", message)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::TenantId;
 use crate::store::postgres::fault::failure;
 use crate::store::rows::{SealedGrant, SealedToken, corrupt, generation, is_dead, row_generation};
@@ -125,7 +125,7 @@ impl Write {
             sealed: rows::seal_grant(&partner, key, &facts.user_oid, next, plain)?,
             wrapped_key,
             guard: old
-                .map(|old| Ok::<_, crate::Error>((row_generation(old.generation)?, old.wrapped_key.clone())))
+                .map(|old| Ok::<_, Error>((row_generation(old.generation)?, old.wrapped_key.clone())))
                 .transpose()?,
             drops_tokens: dead || is_another,
             has_token: token.is_some(),
