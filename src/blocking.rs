@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::app::config::Config;
 use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented};
+use crate::app::customers::{Customer, CustomerOutcome, CustomersRequest, Progress, Summary};
 use crate::app::doctor::{Checkup, DoctorRequest};
 use crate::app::grants::GrantStatus;
 use crate::app::mfa_check::MfaAnswer;
@@ -191,6 +192,36 @@ impl App {
     /// See [`app::App::doctor`].
     pub fn doctor(&self, request: &DoctorRequest, interrupt: Interrupt<'_>) -> Result<Checkup> {
         self.run(|app| async move { Ok(app.doctor(request).await) }, interrupt)
+    }
+
+    /// See [`app::App::customers`].
+    pub fn customers(
+        &self,
+        partner: Option<&TenantRef>,
+        purpose: Option<&str>,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Vec<Customer>> {
+        self.run(|app| async move { app.customers(partner, purpose).await }, interrupt)
+    }
+
+    /// See [`app::App::plan_customers`].
+    pub fn plan_customers(
+        &self,
+        request: &CustomersRequest,
+        each: impl FnMut(Progress, CustomerOutcome) + Send,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Summary> {
+        self.run(|app| async move { app.plan_customers(request, each).await }, interrupt)
+    }
+
+    /// See [`app::App::apply_customers`].
+    pub fn apply_customers(
+        &self,
+        request: &CustomersRequest,
+        each: impl FnMut(Progress, CustomerOutcome) + Send,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Summary> {
+        self.run(|app| async move { app.apply_customers(request, each).await }, interrupt)
     }
 
     /// See [`app::App::revoke`].

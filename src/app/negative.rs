@@ -48,6 +48,12 @@ impl Negative {
         }
     }
 
+    /// Forgets why that token was refused: what was missing was given.
+    pub(crate) fn forget_token(&self, key: &CacheKey) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.tokens.retain(|(refused, _), _| refused != key);
+    }
+
     /// Remembers a refusal of the app itself.
     pub(crate) fn put_app(&self, error: Error) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).app = Some((error, Instant::now() + REFUSAL));

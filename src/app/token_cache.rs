@@ -66,6 +66,10 @@ impl TokenCache {
         self.0.insert(key, Entry { token, ends });
     }
 
+    pub(crate) fn forget_token(&self, key: &CacheKey) {
+        self.0.remove(key);
+    }
+
     pub(crate) fn forget(&self, partner: TenantId) {
         self.0.retain(|key, _| key.partner != partner);
     }

@@ -205,7 +205,7 @@ mod tests {
         let error = read_granted(&response(403, r#"{"code":"900308","description":"x"}"#), None).unwrap_err();
         assert_eq!((error.kind(), error.actor()), (ErrorKind::PartnerCenterForbidden, Actor::PartnerAdministrator));
         let error = error.with_context("partner", "fabrikam.com").with_context("customer", CUSTOMER);
-        assert!(error.hint().contains("GDAP"), "{}", error.hint());
+        assert!(error.hint().contains("GDAP") && error.hint().contains(CUSTOMER), "{}", error.hint());
         assert_eq!(error.to_document().context["ms-requestid"], "test-request");
     }
 

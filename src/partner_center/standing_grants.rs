@@ -189,7 +189,7 @@ pub fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error
     if kind == ErrorKind::AudienceNotConsented {
         error = error.with_actor(Actor::PartnerAdministrator).with_hint(
             "name a scope of graph that may read grants in the grants file, such as Directory.Read.All, and give the account a GDAP role that may, \
-             such as Directory Readers, then run `partnersam token PARTNER --for graph --customer CUSTOMER`",
+             such as Directory Readers, then run `partnersam customers apply PARTNER --file grants.toml --customer CUSTOMER`",
         );
     }
     retry_after.into_iter().fold(error, Error::with_retry_after)

@@ -8,6 +8,8 @@ const CONSENT: &str = "partnersam consent PARTNER";
 const CONSENT_FOR: &str = "partnersam consent PARTNER --for partner-center,AUDIENCE";
 const TOKEN: &str = "partnersam token PARTNER --for AUDIENCE";
 const CUSTOMER_TOKEN: &str = "partnersam token PARTNER --for AUDIENCE --customer CUSTOMER";
+/// Consents for one customer, once whoever must act has acted; asks before it changes anything.
+const CUSTOMER_CONSENT: &str = "partnersam customers apply PARTNER --file grants.toml --customer CUSTOMER";
 const PC_TOKEN: &str = "partnersam token PARTNER --for partner-center";
 const PC_CUSTOMER_TOKEN: &str = "partnersam token PARTNER --for partner-center --customer CUSTOMER";
 const STATUS: &str = "partnersam status";
@@ -168,7 +170,7 @@ table! { NUMBERS Entra
     "65001" AudienceNotConsented Consent
         "nobody has consented to this app for this audience in that tenant"
         ServiceAccountOwner "" CONSENT_FOR "and accept"
-        customer PartnerAdministrator "have the app consented to in the customer's tenant" CUSTOMER_TOKEN "";
+        customer PartnerAdministrator "name the resource and its scopes in the grants file" CUSTOMER_CONSENT "";
     "65004" ConsentDeclined Consent
         "the person who signed in declined the consent"
         ServiceAccountOwner "" CONSENT "and sign in with the right account and accept";
@@ -239,7 +241,7 @@ table! { NUMBERS Entra
     "90099" AudienceNotConsented Consent
         "the app is not authorized in that tenant, and delegated administration needs consent beforehand"
         PartnerAdministrator "have the app consented to in that tenant" TOKEN ""
-        customer PartnerAdministrator "have the app consented to in the customer's tenant" CUSTOMER_TOKEN "";
+        customer PartnerAdministrator "name the resource and its scopes in the grants file" CUSTOMER_CONSENT "";
     "135011" ConditionalAccessBlocked Policy
         "the device is disabled"
         PartnerAdministrator "open the consent link on a device that the policy accepts, or have an administrator adjust the policy" CONSENT ""
@@ -292,7 +294,7 @@ table! { NUMBERS Entra
     "700016" AppNotFound Input
         "the app is not known in that tenant"
         AppDeveloper "check client id, tenant and cloud" CONSENT ""
-        customer PartnerAdministrator "have the app consented to in the customer's tenant" CUSTOMER_TOKEN "";
+        customer PartnerAdministrator "name the resource and its scopes in the grants file" CUSTOMER_CONSENT "";
     "700021" AppCredentialInvalid Credential
         "the app's assertion names another app"
         AppDeveloper "check that the certificate belongs to this client id" TOKEN "";
@@ -360,7 +362,7 @@ table! { NUMBERS Entra
     "7000229" AppNotFound Consent
         "the app has no service principal in that tenant"
         ServiceAccountOwner "" CONSENT ""
-        customer PartnerAdministrator "have the app consented to in the customer's tenant" CUSTOMER_TOKEN "";
+        customer PartnerAdministrator "name the resource and its scopes in the grants file" CUSTOMER_CONSENT "";
     "9002313" RequestRefused Input
         "the request is malformed"
         Maintainers "report it with the correlation id: it is a configuration error or a defect" VERSION "";
@@ -383,7 +385,7 @@ table! { ERRORS Entra
     "consent_required" AudienceNotConsented Consent
         "nobody has consented to this app for this audience in that tenant"
         ServiceAccountOwner "" CONSENT_FOR "and accept"
-        customer PartnerAdministrator "have the app consented to in the customer's tenant" CUSTOMER_TOKEN "";
+        customer PartnerAdministrator "name the resource and its scopes in the grants file" CUSTOMER_CONSENT "";
     "expired_token" DeviceCodeExpired Reauth
         "the device code was not used in time"
         ServiceAccountOwner "" CONSENT "and enter the new code";
@@ -469,7 +471,8 @@ table! { SUBERRORS Entra
 table! { PARTNER_CENTER PartnerCenter
     "400" PartnerCenterForbidden Permission
         "Partner Center denies access"
-        PartnerAdministrator "check the account's Partner Center roles and GDAP groups" PC_TOKEN "";
+        PartnerAdministrator "check the account's Partner Center roles and GDAP groups" PC_TOKEN ""
+        customer PartnerAdministrator "put the account into AdminAgents, and into a GDAP security group for that customer with the role Cloud Application Administrator" CUSTOMER_CONSENT "";
     "429" RateLimited Wait
         "Partner Center asks to slow down"
         Wait "wait as long as the error says" PC_TOKEN "every request counts, the refused ones too";
@@ -478,10 +481,12 @@ table! { PARTNER_CENTER PartnerCenter
         ServiceAccountOwner "register MFA for the account" CONSENT "";
     "20002" PartnerCenterForbidden Permission
         "the partner has no relationship to that customer"
-        PartnerAdministrator "check the customer's id, and that the relationship is accepted and not expired" PC_TOKEN "";
+        PartnerAdministrator "check the customer's id, and that the relationship is accepted and not expired" PC_TOKEN ""
+        customer PartnerAdministrator "have the customer accept a relationship with GDAP, or leave that customer out" CUSTOMER_CONSENT "";
     "60003" PartnerCenterNotFound Input
         "Partner Center knows no such customer, or there is no relationship to it"
-        Caller "check the customer's id and the relationship" PC_TOKEN "";
+        Caller "check the customer's id and the relationship" PC_TOKEN ""
+        customer PartnerAdministrator "check the customer's id, and have the customer accept a relationship with GDAP" CUSTOMER_CONSENT "";
     "90000" PartnerCenterForbidden Permission
         "Entra refused what Partner Center asked for"
         PartnerAdministrator "read the AADSTS number in the service's text" EXPLAIN "";
@@ -490,10 +495,12 @@ table! { PARTNER_CENTER PartnerCenter
         Caller "" PC_TOKEN "and call with that token";
     "900308" PartnerCenterForbidden Permission
         "the account lacks the role or the GDAP relationship for this call"
-        PartnerAdministrator "check the account's Partner Center roles and GDAP groups" PC_TOKEN "";
+        PartnerAdministrator "check the account's Partner Center roles and GDAP groups" PC_TOKEN ""
+        customer PartnerAdministrator "put the account into AdminAgents, and into a GDAP security group for that customer with the role Cloud Application Administrator" CUSTOMER_CONSENT "";
     "900309" ConditionalAccessBlocked Policy
         "a Conditional Access policy blocks the account"
-        PartnerAdministrator "look the correlation id up in the sign-in log and adjust the policy or the place it runs from" PC_TOKEN "";
+        PartnerAdministrator "look the correlation id up in the sign-in log and adjust the policy or the place it runs from" PC_TOKEN ""
+        customer CustomerAdministrator "look the correlation id up in the customer's sign-in log and except the partner's account from the policy" CUSTOMER_CONSENT "";
     "900316" PartnerCenterRefused Input
         "a partner's token does not work for a call about licences"
         Caller "" PC_CUSTOMER_TOKEN "and call with that token";

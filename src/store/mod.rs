@@ -15,7 +15,7 @@ pub mod password;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only key files are read"))]
-mod private_file;
+pub(crate) mod private_file;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod recovery;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -3,6 +3,7 @@
 
 mod claims;
 mod consent;
+mod customers;
 mod doctor;
 mod explanations;
 mod isolation;

@@ -99,6 +99,17 @@ impl World {
         log["requests"].as_array().expect("a list").clone()
     }
 
+    /// The calls to Partner Center and Graph since the last reset, with this method and this in their path.
+    pub(crate) async fn calls(&self, method: &str, part: &str) -> Vec<Value> {
+        let url = format!("{}/calls", self.emulator.ready().control);
+        let answer = self.control.get(url).send().await.expect("an answer").bytes().await.expect("a body");
+        let log: Value = serde_json::from_slice(&answer).expect("JSON");
+        let calls = log["calls"].as_array().expect("a list").iter();
+        let fits =
+            |call: &&Value| call["method"] == method && call["path"].as_str().is_some_and(|path| path.contains(part));
+        calls.filter(fits).cloned().collect()
+    }
+
     /// How many of them had this grant type.
     pub(crate) async fn redemptions(&self, grant_type: &str) -> usize {
         self.requests().await.iter().filter(|entry| entry["grant_type"] == grant_type).count()

@@ -151,6 +151,16 @@ def test_hello_in_c(story: Story) -> None:
     assert re.fullmatch(r"a token until \d{10}\n", story.succeeds(program, LD_LIBRARY_PATH=str(BUILT)))
 
 
+def test_customers_are_planned_and_applied_as_shown(story: Story) -> None:
+    (file,) = blocks(section("Customers"), "toml")
+    (story.home / "grants.toml").write_text(file)
+    (block,) = blocks(section("Customers"), "console")
+    listed, planned, applied = (story.succeeds(CLI, *shlex.split(line)[1:]) for line in typed(block))
+    assert "contoso.com" in listed
+    assert "+User.Read.All" in planned
+    assert "contoso.com" in applied
+
+
 def test_a_refused_command_looks_as_troubleshooting_shows_it(story: Story) -> None:
     """Last of those that share the grant: it is revoked here."""
     (shown,) = blocks(document("TROUBLESHOOTING.md"), "text")
@@ -183,16 +193,21 @@ def test_commands_are_in_the_grammar(name: str) -> None:
     for line in lines:
         for verb, rest in re.findall(r"\bpartnersam ([a-z]\w*)((?: (?!-- )[^|&;]*)?)", line):
             words = rest.split(" -- ")[0]
-            usage = help_of(verb)
+            below = re.match(r" ([a-z]+)\b", words)
+            usage = help_of(verb, below[1]) if verb in WITH_VERBS and below else help_of(verb)
             unknown = [
                 word for word in re.findall(r"(?<!\S)--[a-z][\w-]*", words) if not re.search(rf"{word}\b", usage)
             ]
             assert unknown == [], f"{line}: {verb} has no such option"
 
 
-def help_of(verb: str) -> str:
-    asked = subprocess.run([CLI, verb, "--help"], capture_output=True, text=True, env={}, check=False)
-    assert asked.returncode == 0, f"there is no verb {verb}"
+WITH_VERBS = ("customers",)
+"""Verbs that have verbs below them."""
+
+
+def help_of(*verb: str) -> str:
+    asked = subprocess.run([CLI, *verb, "--help"], capture_output=True, text=True, env={}, check=False)
+    assert asked.returncode == 0, f"there is no verb {' '.join(verb)}"
     return asked.stdout
 
 

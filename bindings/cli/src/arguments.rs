@@ -9,7 +9,7 @@ use partnersam::{Audience, Error, TenantRef};
 use crate::exit;
 use crate::failure::Failure;
 use crate::verbs::{
-    completion, consent, demo, doctor, emulator, explain, import, init, renew, revoke, run, status, token,
+    completion, consent, customers, demo, doctor, emulator, explain, import, init, renew, revoke, run, status, token,
 };
 
 const EXAMPLES: &str = "\
@@ -66,6 +66,8 @@ pub(crate) enum Verb {
     Renew(renew::Arguments),
     /// Remove a partner's grant from the store
     Revoke(revoke::Arguments),
+    /// List a partner's customers, and bring what the app is consented to there to what is wanted
+    Customers(customers::Arguments),
     /// Run a command with tokens in its environment, and nowhere else
     Run(run::Arguments),
     /// Look at everything that has to be right for a token to come
@@ -92,6 +94,7 @@ impl Verb {
             Self::Renew(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
             Self::Doctor(arguments) => arguments.json,
+            Self::Customers(arguments) => arguments.speaks_json(),
             Self::Explain(arguments) => arguments.json,
             Self::Run(_) | Self::Emulator(_) | Self::Demo(_) | Self::Completion(_) => false,
         }

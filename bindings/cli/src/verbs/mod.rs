@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod consent;
+pub(crate) mod customers;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod emulator;
@@ -57,6 +58,7 @@ pub(crate) async fn run(verb: Verb, session: &Session<'_>) -> Outcome {
         Verb::Status(arguments) => status::run(arguments, session).await,
         Verb::Renew(arguments) => renew::run(arguments, session).await,
         Verb::Revoke(arguments) => revoke::run(arguments, session).await,
+        Verb::Customers(arguments) => customers::run(arguments, session).await,
         Verb::Run(arguments) => run::run(arguments, session).await,
         Verb::Doctor(arguments) => doctor::run(arguments, session).await,
         Verb::Explain(arguments) => explain::run(arguments, session).await,
