@@ -118,6 +118,8 @@ pub struct Authority {
     login: Url,
     partner_center: Option<Url>,
     graph: Option<Url>,
+    /// A vault that the one who holds this may ask.
+    vault: Option<Url>,
     one_use_refresh_tokens: bool,
 }
 
@@ -134,6 +136,7 @@ impl Authority {
             login: parse(hosts.authority).unwrap_or_else(|| unreachable!("the table of clouds holds addresses")),
             partner_center: parse(hosts.partner_center),
             graph: parse(hosts.graph),
+            vault: None,
             one_use_refresh_tokens: false,
         }
     }
@@ -147,6 +150,7 @@ impl Authority {
             login: loopback("authority", login)?,
             partner_center: Some(loopback("partner_center", partner_center)?),
             graph: Some(loopback("graph", graph)?),
+            vault: None,
             one_use_refresh_tokens: false,
         })
     }
@@ -180,6 +184,7 @@ impl Authority {
             login,
             partner_center: None,
             graph: None,
+            vault: None,
             one_use_refresh_tokens,
         })
     }
@@ -214,6 +219,17 @@ impl Authority {
         self.partner_center.as_ref()
     }
 
+    /// The same, and one vault that requests may go to, too.
+    #[must_use]
+    pub fn with_vault(self, vault: Url) -> Self {
+        Self { vault: Some(vault), ..self }
+    }
+
+    /// The vault that requests may go to.
+    pub fn vault(&self) -> Option<&Url> {
+        self.vault.as_ref()
+    }
+
     /// Where Microsoft Graph answers, if there is one.
     pub fn graph(&self) -> Option<&Url> {
         self.graph.as_ref()
@@ -229,7 +245,7 @@ impl Authority {
         url.scheme() == "https"
             && url.username().is_empty()
             && url.password().is_none()
-            && [Some(&self.login), self.partner_center.as_ref(), self.graph.as_ref()]
+            && [Some(&self.login), self.partner_center.as_ref(), self.graph.as_ref(), self.vault.as_ref()]
                 .into_iter()
                 .flatten()
                 .any(|known| known.origin() == url.origin())

@@ -354,6 +354,12 @@ error_kinds! {
         "the store cannot be written, so nothing was redeemed that could be lost" "check disk space and permissions; reading goes on";
     5010 StoreConflict Store After Wait "store-conflict"
         "another process changed the same grant at the same time" "try again";
+    5013 VaultRoleMissing Store UserAction HostAdministrator "vault-role-missing"
+        "the identity that opens the vault lacks its role" "have the vault's owner assign the role Key Vault Secrets Officer, and wait some minutes";
+    5014 VaultPolicyMissing Store UserAction HostAdministrator "vault-policy-missing"
+        "the vault's access policy does not allow this identity what it does" "have the vault's owner add get, list, set, delete, recover and purge of secrets to the access policy";
+    5015 VaultFirewallBlocked Store UserAction HostAdministrator "vault-firewall-blocked"
+        "the vault's firewall does not let this machine in" "have the vault's owner allow this machine's address, or use a private endpoint";
 
     9001 Internal Internal Never Maintainers "internal"
         "partnersam has a defect" "please report it with the operation and the message";

@@ -21,6 +21,8 @@ pub mod remedy;
 pub mod secret;
 pub mod store;
 pub mod transport;
+#[cfg(feature = "keyvault")]
+pub mod vault;
 
 pub use app::App;
 pub use app::config::Config;

@@ -6,6 +6,8 @@
 mod declared_purposes;
 mod document;
 mod emulator_ready;
+#[cfg(feature = "keyvault")]
+mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,19 +21,23 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use document::KEYS;
+#[cfg(feature = "keyvault")]
+pub use vault::VaultConfig;
 
 use self::document::{Document, expand_home, invalid, parsed};
 use self::emulator_ready::{EmulatorApp, EmulatorReady};
 use super::credential::certificate::{CertificateFile, CertificateFiles};
 use super::credential::{AssertionCredential, Credentials, FederatedCredential, SecretCredential};
 use crate::audience::Audience;
+use crate::clock::Clock;
 use crate::cloud::{Authority, Cloud};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClientId, TenantRef};
 use crate::purpose::Purposes;
 use crate::secret::{ClientSecret, DatabasePassword, Passphrase};
-use crate::store::PasswordSource;
-use crate::store::key::{AskPassphrase, KeySource, credentials_directory};
+use crate::store::key::{AskPassphrase, KeyProvider, KeySource, credentials_directory};
+use crate::store::{GrantStore, PasswordSource};
+use crate::transport::RetryPolicy;
 
 /// Everything that [`App::open`](super::App::open) needs to know. Made by [`Config::from_env`], [`Config::from_file`] or [`Config::from_json`].
 #[derive(Clone, Debug)]
@@ -46,10 +52,13 @@ pub struct Config {
     pub authority: Authority,
     /// How the app proves itself; the newer credential first.
     pub credentials: Credentials,
-    /// Where grants live: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`.
+    /// Where grants live: `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, `keyvault://NAME` or `memory:`.
     pub store: String,
     /// Where the password of a store comes from that asks for one.
     pub store_password: PasswordSource,
+    /// Where the store is a vault: which, and who opens it.
+    #[cfg(feature = "keyvault")]
+    pub(crate) vault: Option<VaultConfig>,
     /// Where the store's key lives.
     pub key: KeySource,
     /// Where the passphrase is read from when the key is made of one.
@@ -264,13 +273,27 @@ impl Config {
             crate::cloud::AuthorityKind::Entra => vec!["cp1".to_owned()],
             crate::cloud::AuthorityKind::Generic => Vec::new(),
         });
+        let credentials = Self::credentials(document, environment, &azure, &client_id, sample)?;
+        let store = store_uri(pick("PARTNERSAM_STORE", "store")?)?;
+        #[cfg(feature = "keyvault")]
+        let around = vault::Around {
+            store: &store,
+            authority: &authority,
+            ca_file: ca_file.as_deref(),
+            emulated: emulator.as_ref().map(|emulator| emulator.key_vault.as_deref().unwrap_or_default()),
+            client_id: &client_id,
+            home_tenant: home_tenant.as_ref(),
+            credentials: &credentials,
+        };
         Ok(Self {
-            credentials: Self::credentials(document, environment, &azure, &client_id, sample)?,
+            #[cfg(feature = "keyvault")]
+            vault: VaultConfig::read(document, environment, &azure, &around)?,
+            credentials,
             client_id,
             home_tenant,
             profile,
             authority,
-            store: store_uri(pick("PARTNERSAM_STORE", "store")?)?,
+            store,
             store_password: store_password(document, environment)?,
             key: key_source(document, environment)?,
             passphrase_file: document.path("passphrase_file")?,
@@ -285,6 +308,24 @@ impl Config {
             )?,
             ca_file,
         })
+    }
+
+    /// Opens the store that is named. Nothing is sent, and nothing on a disk is touched yet.
+    #[cfg_attr(
+        not(feature = "keyvault"),
+        expect(unused_variables, reason = "only a vault tells the time and tries again")
+    )]
+    pub(crate) fn open_store(
+        &self,
+        keys: Arc<dyn KeyProvider>,
+        clock: &Arc<dyn Clock>,
+        retry: RetryPolicy,
+    ) -> Result<Arc<dyn GrantStore>> {
+        #[cfg(feature = "keyvault")]
+        if let Some(vault) = &self.vault {
+            return vault.store(keys, Arc::clone(clock), retry);
+        }
+        crate::store::open(&self.store, keys, self.store_password.clone())
     }
 
     /// Reads the passphrase from its file, each time anew.
@@ -362,7 +403,8 @@ fn store_uri(named: Option<(String, String)>) -> Result<String> {
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
                 crate::store::check_database(&text).map_err(|error| error.with_context("key", &key)).map(|()| text)
             }
-            _ => Err(invalid(&key, "sqlite:PATH, postgres://USER@HOST/DATABASE or memory:")),
+            Some(("keyvault" | "https", _)) => Ok(text),
+            _ => Err(invalid(&key, "sqlite:PATH, postgres://USER@HOST/DATABASE, keyvault://NAME or memory:")),
         },
         None => match default_store_path() {
             Some(path) => Ok(format!("sqlite:{}", path.display())),

@@ -23,6 +23,8 @@ pub mod renew;
 pub mod report;
 pub mod token;
 mod token_cache;
+#[cfg(feature = "keyvault")]
+mod vault_identity;
 
 use std::fmt;
 use std::sync::Arc;
@@ -107,11 +109,10 @@ impl App {
         let clock = parts.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let store = match parts.store {
             Some(store) => store,
-            None => crate::store::open(
-                &config.store,
-                config.key.clone().provider(parts.ask_passphrase.or_else(|| config.ask_passphrase())),
-                config.store_password.clone(),
-            )?,
+            None => {
+                let keys = config.key.clone().provider(parts.ask_passphrase.or_else(|| config.ask_passphrase()));
+                config.open_store(keys, &clock, parts.retry.unwrap_or_default())?
+            }
         };
         let transport = parts
             .transport

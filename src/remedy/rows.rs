@@ -517,7 +517,7 @@ table! { PARTNER_CENTER PartnerCenter
 
 // Key Vault's codes, outer and inner.
 table! { KEY_VAULT KeyVault
-    "AccessDenied" StoreForbidden Permission
+    "AccessDenied" VaultPolicyMissing Permission
         "the vault's access policy does not allow this"
         HostAdministrator "have the vault's owner assign the role Key Vault Secrets Officer, or get, list, set and delete in the access policy" STATUS "";
     "BadParameter" StoreUnavailable Input
@@ -529,13 +529,13 @@ table! { KEY_VAULT KeyVault
     "Forbidden" StoreForbidden Permission
         "the vault does not allow this"
         HostAdministrator "have the vault's owner assign the role Key Vault Secrets Officer" STATUS "";
-    "ForbiddenByFirewall" StoreForbidden Permission
+    "ForbiddenByFirewall" VaultFirewallBlocked Permission
         "the vault's firewall does not let this machine in"
         HostAdministrator "have the vault's owner allow this machine's address, or use a private endpoint" STATUS "";
-    "ForbiddenByPolicy" StoreForbidden Permission
+    "ForbiddenByPolicy" VaultPolicyMissing Permission
         "the vault's access policy does not allow this"
         HostAdministrator "have the vault's owner add get, list, set and delete of secrets to the access policy" STATUS "";
-    "ForbiddenByRbac" StoreForbidden Permission
+    "ForbiddenByRbac" VaultRoleMissing Permission
         "the identity lacks the vault's role"
         HostAdministrator "have the vault's owner assign the role Key Vault Secrets Officer" STATUS "it takes some minutes to be known";
     "ObjectIsBeingDeleted" StoreConflict Wait
@@ -547,7 +547,7 @@ table! { KEY_VAULT KeyVault
     "ObjectIsDeletedButRecoverable" StoreUnavailable Vault
         "the secret was deleted and is kept by soft delete, so its name is taken"
         HostAdministrator "recover it in the vault, or purge it" STATUS "";
-    "SecretDisabled" StoreUnavailable Vault
+    "SecretDisabled" StoreForbidden Vault
         "the secret is disabled in the vault"
         HostAdministrator "find out who disabled it and why, and enable it" STATUS "";
     "SecretNotFound" StoreUnavailable Vault

@@ -8,6 +8,8 @@
     expect(dead_code, reason = "a store that never leaves memory needs no key")
 )]
 pub mod key;
+#[cfg(feature = "keyvault")]
+mod keyvault;
 mod lease;
 mod memory;
 #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a database asks for a password"))]
@@ -50,6 +52,8 @@ use crate::ids::{ClientId, TenantId};
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 
 pub use key::{AskPassphrase, KeyProvider, KeySource, StoreKey, create_key_file};
+#[cfg(feature = "keyvault")]
+pub use keyvault::{Format, VaultManners};
 pub use password::PasswordSource;
 pub use private_file::{create as create_private_file, replace as replace_private_file};
 
@@ -90,6 +94,28 @@ pub(crate) fn check_database(uri: &str) -> Result<()> {
     return postgres::check(uri);
     #[cfg(not(feature = "postgres"))]
     open(uri, KeySource::default().provider(None), PasswordSource::default()).map(drop)
+}
+
+/// How a vault becomes a store.
+#[cfg(feature = "keyvault")]
+pub(crate) struct VaultStore {
+    /// Makes the vault's client.
+    pub(crate) make: keyvault::MakeOpening,
+    /// The file for what this host alone needs.
+    pub(crate) beside: PathBuf,
+    /// How the vault is used.
+    pub(crate) manners: VaultManners,
+    /// Tells when a copy is old.
+    pub(crate) clock: Arc<dyn crate::clock::Clock>,
+}
+
+/// Opens a vault as a store. Nothing is sent yet.
+///
+/// Errors: `ConfigInvalid`.
+#[cfg(feature = "keyvault")]
+pub(crate) fn open_vault(store: VaultStore, keys: Arc<dyn KeyProvider>) -> Result<Arc<dyn GrantStore>> {
+    let local = sqlite::SqliteStore::new(&store.beside, Arc::clone(&keys))?;
+    Ok(Arc::new(keyvault::KeyVaultStore::new(store.make, local, keys, store.manners, store.clock)?))
 }
 
 /// A store that lives and dies with the process.
@@ -140,6 +166,13 @@ pub struct AppKey {
     pub authority: String,
     /// [`GrantKey::client_id`].
     pub client_id: ClientId,
+}
+
+impl GrantKey {
+    /// The app that the grant was given to.
+    pub fn app(&self) -> AppKey {
+        AppKey { authority: self.authority.clone(), client_id: self.client_id.clone() }
+    }
 }
 
 impl AppKey {

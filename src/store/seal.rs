@@ -43,6 +43,8 @@ pub(crate) enum Record {
     Domain = 6,
     /// A refresh token that could not be written to its place.
     Recovery = 7,
+    /// A grant in a vault.
+    VaultCopy = 8,
 }
 
 /// What a sealed value is bound to.

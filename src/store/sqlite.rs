@@ -11,6 +11,8 @@ mod fault;
 mod keys;
 mod records;
 mod schema;
+#[cfg(feature = "keyvault")]
+mod vault_copies;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +81,11 @@ impl SqliteStore {
         }
         let path = std::path::absolute(path).map_err(|_| invalid())?;
         Ok(Self(Arc::new(Place::new(path, KeyRing::new(keys)))))
+    }
+
+    /// See [`GrantStore::reopened`].
+    pub(crate) fn anew(&self) -> Self {
+        Self(Arc::new(Place::new(self.0.path.clone(), self.0.keys.carried_over())))
     }
 
     /// Reads a record. Where there is no file yet there is no record, and none is made.
@@ -372,7 +379,7 @@ impl GrantStore for SqliteStore {
     }
 
     fn reopened(&self) -> Option<Arc<dyn GrantStore>> {
-        Some(Arc::new(Self(Arc::new(Place::new(self.0.path.clone(), self.0.keys.carried_over())))))
+        Some(Arc::new(self.anew()))
     }
 
     fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>> {

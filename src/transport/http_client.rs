@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct HttpClient {
     authority: Authority,
     extra_ca: Option<std::path::PathBuf>,
+    /// An endpoint on this machine or its link that has no TLS.
+    local_endpoint: Option<url::Url>,
     // Reading the system's certificates takes longer than everything else that a call from a warm store does, so it waits for the first request.
     client: OnceLock<reqwest::Client>,
 }
@@ -24,7 +26,21 @@ impl HttpClient {
     /// A client for the hosts of `authority`. `extra_ca` is a PEM file that is trusted besides the system's store; for the
     /// emulator, instead of it.
     pub fn new(authority: Authority, extra_ca: Option<std::path::PathBuf>) -> Self {
-        Self { authority, extra_ca, client: OnceLock::new() }
+        Self { authority, extra_ca, local_endpoint: None, client: OnceLock::new() }
+    }
+
+    /// The same for the endpoint at which Azure hands a machine its tokens, and for nothing else: that one may be without TLS, and no proxy stands between.
+    #[cfg(feature = "keyvault")]
+    pub(crate) fn for_local_endpoint(self, endpoint: url::Url) -> Self {
+        Self { local_endpoint: Some(endpoint), ..self }
+    }
+
+    /// Whether a request may go to `url`.
+    fn allows(&self, url: &url::Url) -> bool {
+        match &self.local_endpoint {
+            Some(endpoint) => endpoint.origin() == url.origin() && endpoint.path() == url.path(),
+            None => self.authority.allows(url),
+        }
     }
 
     fn client(&self) -> Result<&reqwest::Client> {
@@ -35,7 +51,7 @@ impl HttpClient {
             Error::new(ErrorKind::TlsFailed, "connect", message).with_cause(cause)
         };
         let mut builder = reqwest::Client::builder()
-            .https_only(true)
+            .https_only(self.local_endpoint.is_none())
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(Duration::from_secs(10))
@@ -51,6 +67,15 @@ impl HttpClient {
             } else {
                 builder.tls_certs_merge(certificates)
             };
+        }
+        if self.local_endpoint.is_some() {
+            builder = builder.no_proxy();
+        }
+        if self.authority.is_emulator()
+            && let Some(host) = self.authority.vault().and_then(url::Url::host_str)
+        {
+            // RFC 6761 section 6.3: names under localhost are this machine; not every resolver knows.
+            builder = builder.resolve(host, std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)));
         }
         let client = builder
             .build()
@@ -69,7 +94,7 @@ impl Transport for HttpClient {
             let host = request.uri().host().unwrap_or_default().to_owned();
             let url = url::Url::parse(&request.uri().to_string())
                 .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request has no valid address"))?;
-            if !self.authority.allows(&url) {
+            if !self.allows(&url) {
                 return Err(Error::new(
                     ErrorKind::HostNotAllowed,
                     "connect",

@@ -37,6 +37,7 @@ pub const KEYS: &[&str] = &[
     "store",
     "store_password_file",
     "key",
+    "vault",
     "passphrase_file",
     "purpose",
     "purposes",

@@ -60,6 +60,15 @@ const MIGRATIONS: &[&str] = &["
         sealed BLOB NOT NULL,
         PRIMARY KEY (authority, domain)
     ) WITHOUT ROWID;
+", "
+    -- Which version of a vault's secret a grant goes back to; used where a vault is the store and this file stands beside it.
+    CREATE TABLE vault_copies (
+        authority TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        tenant BLOB NOT NULL,
+        version TEXT NOT NULL,
+        PRIMARY KEY (authority, client_id, tenant)
+    ) WITHOUT ROWID;
 "];
 
 /// What a store says of itself.

@@ -1,0 +1,525 @@
+//! Grants in an Azure Key Vault: one secret each, sealed before it gets there.
+//!
+//! A vault keeps every version of a secret for ever, deletes none alone and backs up at most 500, so a rotated token is not worth a version each time. What changes
+//! with every redemption is kept in SQLite on this host, sealed; the vault gets a new version when somebody else must know (a consent, another
+//! account, MFA, the end of a grant) and otherwise once a week. Entra lets an older refresh token live on, so a host that dies takes
+//! nothing with it: the vault's copy is at most a week old and good for 90 days.
+//!
+//! The vault decides: each look at a grant asks it first. What was revoked on another host is gone here, and who may not read the vault reads nothing.
+
+mod keys;
+mod names;
+mod record;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use zeroize::Zeroizing;
+
+use self::keys::VaultKeys;
+use self::record::Copy;
+use crate::clock::{Clock, UnixTime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::TenantId;
+use crate::secret::{AccessToken, RefreshToken};
+use crate::store::key::KeyProvider;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, PendingConsent, StoredToken,
+    TokenFacts, TokenKey, Written,
+};
+use crate::vault::{New, Opening, Purged, Vault};
+
+/// A copy that is older than this is written anew at the next rotation.
+const WEEK: i64 = 7 * 86_400;
+/// A copy whose token ends sooner than this is, too.
+const SOON: i64 = 30 * 86_400;
+/// How long a write waits for another one of the same grant on this host.
+const TURN: Duration = Duration::from_secs(90);
+
+/// What the values of a vault's secrets are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Sealed with the store's key.
+    #[default]
+    Sealed,
+    /// The bare refresh token, for another tool that reads and writes it.
+    Plain,
+}
+
+/// How a vault is used as a store.
+#[derive(Clone, Copy, Debug)]
+pub struct VaultManners {
+    /// What the values are.
+    pub format: Format,
+    /// Whether a revoked grant's secret is purged, and not only deleted.
+    pub purge: bool,
+    /// Whether every rotation goes to the vault, because the authority takes a refresh token only once.
+    pub writes_every_rotation: bool,
+}
+
+/// Makes the client of a vault; again after a fork, for connections are not shared with a child.
+pub(crate) type MakeOpening = Arc<dyn Fn() -> Result<Opening> + Send + Sync>;
+
+/// See [the module](self).
+pub(crate) struct KeyVaultStore {
+    vault: Vault,
+    local: SqliteStore,
+    keys: VaultKeys,
+    manners: VaultManners,
+    clock: Arc<dyn Clock>,
+    make: MakeOpening,
+    was_warned: AtomicBool,
+}
+
+impl fmt::Debug for KeyVaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyVaultStore")
+            .field("vault", &self.vault)
+            .field("local", &self.local.location())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a write must reach the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteThrough {
+    /// Nothing is done before the vault has it.
+    First,
+    /// It is time; if the vault cannot be reached, later.
+    IfPossible,
+    /// This host's own record is enough.
+    No,
+}
+
+impl KeyVaultStore {
+    /// The vault that `make` opens, with `local` beside it. Nothing is sent yet.
+    pub(crate) fn new(
+        make: MakeOpening,
+        local: SqliteStore,
+        keys: Arc<dyn KeyProvider>,
+        manners: VaultManners,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let vault = Vault::new(make()?)?;
+        Ok(Self { vault, local, keys: VaultKeys::new(keys), manners, clock, make, was_warned: AtomicBool::new(false) })
+    }
+
+    fn name(&self, key: &GrantKey) -> String {
+        self.vault.address().secret().map_or_else(|| names::of_grant(key), str::to_owned)
+    }
+
+    /// The grant as the vault has it.
+    async fn copy(&self, key: &GrantKey) -> Result<Option<Copy>> {
+        let name = self.name(key);
+        let pinned = self.vault.address().version();
+        let found = match (self.vault.get(&name, None).await, pinned) {
+            (Ok(None), Some(version)) => self.vault.get(&name, Some(version)).await?,
+            // The latest version was disabled: the one that was asked for may be good.
+            (Err(error), Some(version)) if error.service_code() == Some("SecretDisabled") => {
+                self.vault.get(&name, Some(version)).await?
+            }
+            (found, _) => found?,
+        };
+        if let (Some(version), Some(found)) = (pinned, &found)
+            && !self.was_warned.swap(true, Ordering::Relaxed)
+        {
+            let is_latest = found.version.eq_ignore_ascii_case(version);
+            tracing::warn!(
+                secret = name,
+                is_latest,
+                "the store names a version of its secret; rotation makes new ones, which are used: take the version out of `store`"
+            );
+        }
+        let Some(found) = found.filter(|found| !record::is_anothers(&found.tags, key)) else { return Ok(None) };
+        let sealer = match self.manners.format {
+            Format::Sealed => Some(self.keys.sealer(&self.vault).await?),
+            Format::Plain => None,
+        };
+        record::open(sealer.as_deref(), key, found, self.clock.now())
+            .map(Some)
+            .map_err(|error| error.with_context("secret", &name).with_context("partner", key.tenant))
+    }
+
+    /// The grant on this host, where it goes back to the vault's copy; none where it does not.
+    async fn in_step(&self, key: &GrantKey, copy: Option<&Copy>) -> Result<Option<Option<Grant>>> {
+        let (local, mark) = (self.local.grant(key).await?, self.local.vault_copy(key).await?);
+        Ok(match (copy, local) {
+            (None, None) => Some(None),
+            (Some(copy), Some(local)) if mark.as_ref() == Some(&copy.version) => Some(Some(local)),
+            // A consent that the vault could not be told of yet is not lost to an older one.
+            (Some(copy), Some(local)) if local.facts.consented_on > copy.facts.consented_on && copy.is_whole => {
+                Some(Some(local))
+            }
+            _ => None,
+        })
+    }
+
+    /// Makes this host's record what the vault says. The turn must be held.
+    async fn step(&self, key: &GrantKey, copy: Option<&Copy>) -> Result<Option<Grant>> {
+        if let Some(grant) = self.in_step(key, copy).await? {
+            return Ok(grant);
+        }
+        match copy {
+            None => {
+                self.local.remove_grant(key).await?;
+                self.local.put_vault_copy(key, "").await?;
+                Ok(None)
+            }
+            Some(copy) => {
+                let before = self.local.grant(key).await?;
+                let expect = before.map_or(Expect::Absent, |grant| Expect::Generation(grant.generation));
+                if let Written::Yes(_) = self.local.put_grant(key, &copy.refresh_token, &copy.facts, expect).await? {
+                    self.local.put_vault_copy(key, &copy.version).await?;
+                }
+                self.local.grant(key).await
+            }
+        }
+    }
+
+    /// One writer of a grant at a time on this host: the vault has no compare-and-set, SQLite beside it has.
+    async fn turn(&self, key: &GrantKey) -> Result<Box<dyn Lease>> {
+        let turn = self.local.lease(&format!("vault {}", self.name(key)), TURN).await?;
+        turn.ok_or_else(|| {
+            Error::new(ErrorKind::StoreConflict, "store", "another process on this host is writing the same grant")
+                .with_context("partner", key.tenant)
+        })
+    }
+
+    fn write_through(&self, copy: Option<&Copy>, facts: &GrantFacts) -> WriteThrough {
+        let Some(copy) = copy else { return WriteThrough::First };
+        let old = &copy.facts;
+        let differs = old.mfa.verdict != facts.mfa.verdict
+            || is_dead(old) != is_dead(facts)
+            || old.consented_on != facts.consented_on
+            || (copy.is_whole
+                && (old.user_oid != facts.user_oid
+                    || old.user_name != facts.user_name
+                    || old.domains != facts.domains
+                    || old.audiences != facts.audiences
+                    || old.purpose != facts.purpose
+                    || old.taints != facts.taints));
+        let now = self.clock.now();
+        if differs || self.manners.writes_every_rotation {
+            WriteThrough::First
+        } else if copy.written_on.is_none_or(|on| now.since(on) >= WEEK) || old.expires_on.since(now) < SOON {
+            WriteThrough::IfPossible
+        } else {
+            WriteThrough::No
+        }
+    }
+
+    /// A new version in the vault; the one before it is disabled.
+    async fn write_to_vault(
+        &self,
+        key: &GrantKey,
+        token: &RefreshToken,
+        facts: &GrantFacts,
+        before: Option<&Copy>,
+    ) -> Result<String> {
+        let name = self.name(key);
+        let value = match self.manners.format {
+            Format::Sealed => {
+                let sealer = self.keys.sealer(&self.vault).await?;
+                record::seal(&sealer, key, token, facts)?
+            }
+            // EXPOSE: the configuration says that another tool reads the bare value.
+            Format::Plain => Zeroizing::new(token.expose().to_owned()),
+        };
+        let content_type = match self.manners.format {
+            Format::Sealed => record::SEALED_TYPE,
+            Format::Plain => record::PLAIN_TYPE,
+        };
+        let tags = record::tags(key, facts, self.clock.now());
+        let new = New { value: &value, content_type, tags, ends: Some(facts.expires_on) };
+        let version = self.vault.set(&name, &new).await.map_err(|error| error.with_context("partner", key.tenant))?;
+        self.disable_others(&name, &version, before.map(|copy| copy.version.as_str())).await;
+        Ok(version)
+    }
+
+    /// Disables what a new version replaces. What cannot be done now is tried again with the next.
+    async fn disable_others(&self, name: &str, newest: &str, before: Option<&str>) {
+        let outcome = async {
+            match before {
+                Some(before) => self.vault.disable(name, before).await,
+                // Recovered from soft delete, or somebody else's: nobody knows which there are.
+                None => {
+                    for (version, enabled) in self.vault.versions(name).await? {
+                        if enabled && version != newest {
+                            self.vault.disable(name, &version).await?;
+                        }
+                    }
+                    Ok(())
+                }
+            }
+        };
+        if let Err(error) = outcome.await {
+            tracing::warn!(%error, secret = name, "an older version of a secret could not be disabled and can still be read");
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &GrantKey,
+        refresh_token: &RefreshToken,
+        facts: &GrantFacts,
+        expect: Expect,
+        token: Option<(&TokenKey, &AccessToken, &TokenFacts)>,
+    ) -> Result<Written> {
+        if let Some((token_key, ..)) = token {
+            super::check_owner(token_key, key)?;
+        }
+        self.check_place(key).await?;
+        let _turn = self.turn(key).await?;
+        let copy = self.copy(key).await?;
+        let local = self.step(key, copy.as_ref()).await?;
+        let found = local.map(|grant| grant.generation);
+        if !expect.is_met_by(found) {
+            return Ok(Written::Lost(found));
+        }
+        let how = self.write_through(copy.as_ref(), facts);
+        let first = match how {
+            WriteThrough::First => Some(self.write_to_vault(key, refresh_token, facts, copy.as_ref()).await?),
+            _ => None,
+        };
+        let written = match token {
+            Some(token) => self.local.put_grant_and_token(key, refresh_token, facts, expect, token).await?,
+            None => self.local.put_grant(key, refresh_token, facts, expect).await?,
+        };
+        let later = match how {
+            WriteThrough::IfPossible => self
+                .write_to_vault(key, refresh_token, facts, copy.as_ref())
+                .await
+                .inspect_err(|error| {
+                    tracing::warn!(%error, partner = %key.tenant, "the vault's copy of a grant is old and could not be written anew; this host has the newest token");
+                })
+                .ok(),
+            _ => None,
+        };
+        if let Some(version) = first.or(later) {
+            self.local.put_vault_copy(key, &version).await?;
+        }
+        Ok(written)
+    }
+
+    /// Whether this grant has a place here: a store that is one secret keeps one grant.
+    async fn check_place(&self, key: &GrantKey) -> Result<()> {
+        let Some(name) = self.vault.address().secret() else { return Ok(()) };
+        let found = match self.vault.get(name, None).await {
+            Err(error) if error.service_code() == Some("SecretDisabled") => return Ok(()),
+            found => found?,
+        };
+        match found.filter(|found| record::is_anothers(&found.tags, key)) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "store",
+                "the store is one secret, and that holds another partner's grant",
+            )
+            .with_hint("set `store` to the vault, keyvault://NAME: then each grant has a secret of its own")
+            .with_context("secret", name)),
+        }
+    }
+}
+
+fn is_dead(facts: &GrantFacts) -> bool {
+    facts.state != GrantState::Active
+}
+
+impl GrantStore for KeyVaultStore {
+    fn location(&self) -> String {
+        self.vault.address().to_string()
+    }
+
+    fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
+        async move {
+            let copy = self.copy(key).await?;
+            if let Some(grant) = self.in_step(key, copy.as_ref()).await? {
+                return Ok(grant);
+            }
+            // Another process may be between its write to the vault and its write here: wait for it and look again.
+            let _turn = self.turn(key).await?;
+            let copy = self.copy(key).await?;
+            self.step(key, copy.as_ref()).await
+        }
+        .boxed()
+    }
+
+    fn put_grant<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        expect: Expect,
+    ) -> BoxFuture<'a, Result<Written>> {
+        self.put(key, refresh_token, facts, expect, None).boxed()
+    }
+
+    fn put_grant_and_token<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        expect: Expect,
+        token: (&'a TokenKey, &'a AccessToken, &'a TokenFacts),
+    ) -> BoxFuture<'a, Result<Written>> {
+        self.put(key, refresh_token, facts, expect, Some(token)).boxed()
+    }
+
+    fn put_recovery<'a>(
+        &'a self,
+        key: &'a GrantKey,
+        refresh_token: &'a RefreshToken,
+        facts: &'a GrantFacts,
+        replaces: u64,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.local.put_recovery(key, refresh_token, facts, replaces)
+    }
+
+    fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
+        async move {
+            let _turn = self.turn(key).await?;
+            let name = self.name(key);
+            let is_anothers = match self.vault.address().secret() {
+                None => false,
+                Some(_) => self.check_place(key).await.is_err(),
+            };
+            let deleted = !is_anothers && self.vault.delete(&name).await?;
+            if deleted && self.manners.purge {
+                match self.vault.purge(&name).await? {
+                    Purged::Yes => {}
+                    Purged::NotAllowed => tracing::warn!(
+                        secret = name,
+                        "the vault keeps the deleted secret until its time is over: it may not be purged"
+                    ),
+                    Purged::NotYet => tracing::warn!(
+                        secret = name,
+                        "the vault was not done with deleting the secret and keeps it until its time is over"
+                    ),
+                }
+            }
+            let removed = self.local.remove_grant(key).await?;
+            self.local.put_vault_copy(key, "").await?;
+            Ok(deleted || removed)
+        }
+        .boxed()
+    }
+
+    fn tenants<'a>(
+        &'a self,
+        app: &'a AppKey,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        async move {
+            let listed = self.vault.list().await?;
+            let ours = listed.iter().filter(|row| row.enabled && record::is_of(&row.tags, app));
+            let mut tenants: Vec<_> = ours.filter_map(|row| record::tenant(&row.tags)).collect();
+            tenants.retain(|tenant| after.is_none_or(|after| *tenant > after));
+            tenants.sort_unstable();
+            tenants.dedup();
+            tenants.truncate(limit);
+            Ok(tenants)
+        }
+        .boxed()
+    }
+
+    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        async move {
+            let mut due = Vec::new();
+            for row in self.vault.list().await? {
+                let active = record::due(&row.tags).filter(|_| row.enabled && record::is_of(&row.tags, app));
+                let (Some(renew_after), Some(tenant)) = (active, record::tenant(&row.tags)) else { continue };
+                // This host may have renewed it since the vault was last written.
+                let local = self.local.grant(&app.grant(tenant)).await?.map(|grant| grant.facts.renew_after);
+                due.push((local.map_or(renew_after, |local| local.max(renew_after)), tenant));
+            }
+            due.retain(|(renew_after, _)| *renew_after <= by);
+            due.sort_unstable();
+            due.truncate(limit);
+            Ok(due.into_iter().map(|(_, tenant)| tenant).collect())
+        }
+        .boxed()
+    }
+
+    /// Only of this host's part: a vault has no rehearsal, and what it does not take now is kept here.
+    fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
+        self.local.check_writable()
+    }
+
+    fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
+        self.local.token(key)
+    }
+
+    fn put_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        token: &'a AccessToken,
+        facts: &'a TokenFacts,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.local.put_token(key, token, facts)
+    }
+
+    fn remove_token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<()>> {
+        self.local.remove_token(key)
+    }
+
+    fn put_pending<'a>(&'a self, pending: &'a PendingConsent, now: UnixTime) -> BoxFuture<'a, Result<()>> {
+        self.local.put_pending(pending, now)
+    }
+
+    fn pending<'a>(
+        &'a self,
+        app: &'a AppKey,
+        state_hash: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<PendingConsent>>> {
+        self.local.pending(app, state_hash)
+    }
+
+    fn take_pending<'a>(&'a self, app: &'a AppKey, state_hash: &'a [u8; 32]) -> BoxFuture<'a, Result<bool>> {
+        self.local.take_pending(app, state_hash)
+    }
+
+    fn domain<'a>(
+        &'a self,
+        authority: &'a str,
+        domain: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(TenantId, UnixTime)>>> {
+        self.local.domain(authority, domain)
+    }
+
+    fn put_domain<'a>(
+        &'a self,
+        authority: &'a str,
+        domain: &'a str,
+        tenant: TenantId,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.local.put_domain(authority, domain, tenant, now)
+    }
+
+    fn reopened(&self) -> Option<Arc<dyn GrantStore>> {
+        let vault = (self.make)().and_then(Vault::new);
+        let vault = vault.inspect_err(|error| tracing::error!(%error, "the vault cannot be opened anew")).ok()?;
+        Some(Arc::new(Self {
+            vault,
+            local: self.local.anew(),
+            keys: self.keys.carried_over(),
+            manners: self.manners,
+            clock: Arc::clone(&self.clock),
+            make: Arc::clone(&self.make),
+            was_warned: AtomicBool::new(true),
+        }))
+    }
+
+    fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>> {
+        self.local.lease(name, patience)
+    }
+}
+
+#[cfg(test)]
+mod tests;
