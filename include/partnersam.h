@@ -493,6 +493,21 @@ typedef struct psam_consent_options {
 #define PSAM_ERROR_STORE_CONFLICT 5010
 
 /*
+ The identity that opens the vault lacks its role.
+ */
+#define PSAM_ERROR_VAULT_ROLE_MISSING 5013
+
+/*
+ The vault's access policy does not allow this identity what it does.
+ */
+#define PSAM_ERROR_VAULT_POLICY_MISSING 5014
+
+/*
+ The vault's firewall does not let this machine in.
+ */
+#define PSAM_ERROR_VAULT_FIREWALL_BLOCKED 5015
+
+/*
  Partnersam has a defect.
  */
 #define PSAM_ERROR_INTERNAL 9001

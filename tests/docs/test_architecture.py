@@ -46,8 +46,9 @@ MAY_IMPORT = {
     "partner_center": FOUNDATION | {"remedy", "protocol", "partner_center"},
     "explain": FOUNDATION | {"remedy", "protocol"},
     "transport": FOUNDATION | {"transport"},
-    "store": FOUNDATION | {"store"},
-    "app": FOUNDATION | {"remedy", "protocol", "partner_center", "transport", "store", "app"},
+    "vault": FOUNDATION | {"remedy", "protocol", "transport", "vault"},
+    "store": FOUNDATION | {"store", "vault"},
+    "app": FOUNDATION | {"remedy", "protocol", "partner_center", "transport", "store", "vault", "app"},
     "blocking": FOUNDATION | {"app", "secret"},
 }
 EXCEPTION = ("src/protocol/mfa.rs", "use crate::store::{Mfa, MfaEvidence};")
@@ -88,6 +89,7 @@ PLACES = {
         "src/store/key/keyring.rs",
     ),
     r"rusqlite": ("src/store/sqlite.rs", "src/store/sqlite/"),
+    r"azure_core|azure_identity|azure_security_keyvault_secrets": ("src/vault/azure/",),
     r"tokio_postgres": ("src/store/postgres.rs", "src/store/postgres/"),
 }
 

@@ -192,6 +192,15 @@ pub const PSAM_ERROR_STORE_UNWRITABLE: psam_status = 5009;
 /// Another process changed the same grant at the same time.
 pub const PSAM_ERROR_STORE_CONFLICT: psam_status = 5010;
 
+/// The identity that opens the vault lacks its role.
+pub const PSAM_ERROR_VAULT_ROLE_MISSING: psam_status = 5013;
+
+/// The vault's access policy does not allow this identity what it does.
+pub const PSAM_ERROR_VAULT_POLICY_MISSING: psam_status = 5014;
+
+/// The vault's firewall does not let this machine in.
+pub const PSAM_ERROR_VAULT_FIREWALL_BLOCKED: psam_status = 5015;
+
 /// Partnersam has a defect.
 pub const PSAM_ERROR_INTERNAL: psam_status = 9001;
 
@@ -263,6 +272,9 @@ pub(crate) const TABLE: &[(psam_status, &CStr, &CStr)] = &[
     (PSAM_ERROR_STORE_SCHEMA_NEWER, c"StoreSchemaNewer", c"the store was written by a newer version of partnersam"),
     (PSAM_ERROR_STORE_UNWRITABLE, c"StoreUnwritable", c"the store cannot be written, so nothing was redeemed that could be lost"),
     (PSAM_ERROR_STORE_CONFLICT, c"StoreConflict", c"another process changed the same grant at the same time"),
+    (PSAM_ERROR_VAULT_ROLE_MISSING, c"VaultRoleMissing", c"the identity that opens the vault lacks its role"),
+    (PSAM_ERROR_VAULT_POLICY_MISSING, c"VaultPolicyMissing", c"the vault's access policy does not allow this identity what it does"),
+    (PSAM_ERROR_VAULT_FIREWALL_BLOCKED, c"VaultFirewallBlocked", c"the vault's firewall does not let this machine in"),
     (PSAM_ERROR_INTERNAL, c"Internal", c"partnersam has a defect"),
     (PSAM_ERROR_PANIC, c"Panic", c"partnersam stopped at a defect and contained it"),
 ];
@@ -332,6 +344,9 @@ const _: () = {
     assert!(PSAM_ERROR_STORE_SCHEMA_NEWER == ErrorKind::StoreSchemaNewer as psam_status);
     assert!(PSAM_ERROR_STORE_UNWRITABLE == ErrorKind::StoreUnwritable as psam_status);
     assert!(PSAM_ERROR_STORE_CONFLICT == ErrorKind::StoreConflict as psam_status);
+    assert!(PSAM_ERROR_VAULT_ROLE_MISSING == ErrorKind::VaultRoleMissing as psam_status);
+    assert!(PSAM_ERROR_VAULT_POLICY_MISSING == ErrorKind::VaultPolicyMissing as psam_status);
+    assert!(PSAM_ERROR_VAULT_FIREWALL_BLOCKED == ErrorKind::VaultFirewallBlocked as psam_status);
     assert!(PSAM_ERROR_INTERNAL == ErrorKind::Internal as psam_status);
     assert!(PSAM_ERROR_PANIC == ErrorKind::Panic as psam_status);
 };
