@@ -42,7 +42,14 @@ def test_it_can_be_pasted(stored: Cli, emulator: Emulator) -> None:
     emulator.control(customers={"customer": "contoso.com", "relationship": False})
     for form in ((), ("--json",)):
         text = stored("doctor", "fabrikam.com", "--customer", "contoso.com", *form).stdout
-        for hidden in ("fabrikam", "contoso", "Contoso", "admin@", emulator.tenant()["id"], emulator.app()["client_secret"]):
+        for hidden in (
+            "fabrikam",
+            "contoso",
+            "Contoso",
+            "admin@",
+            emulator.tenant()["id"],
+            emulator.app()["client_secret"],
+        ):
             assert hidden not in text
 
 

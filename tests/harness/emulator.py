@@ -97,12 +97,12 @@ class Emulator:
         """Empties the record."""
         self._tell("/requests/reset", {})
 
-    def calls(self, **having: Any) -> list[dict[str, Any]]:
-        """What came to the other services, oldest first."""
+    def vault_calls(self) -> list[dict[str, Any]]:
+        """What came to Key Vault, oldest first."""
         answer = self._control.get("/calls")
         assert answer.is_success, answer.text
         entries: list[dict[str, Any]] = answer.json()["calls"]
-        return [each for each in entries if all(each.get(name) == value for name, value in having.items())]
+        return [each for each in entries if each["api"] == "key_vault"]
 
     def seed_grants(self, *upns: str, profile: str = "cpv", mfa: bool = True) -> list[dict[str, str]]:
         """Refresh tokens without a sign-in: upn, tenant and refresh_token for each user, in the order asked."""

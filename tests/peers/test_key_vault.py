@@ -145,7 +145,7 @@ def test_a_vault_has_a_host_of_its_own_and_the_challenge_is_checked_against_it(
 
 def test_the_first_request_brings_no_body(emulator: Emulator, vault: SecretClient) -> None:
     vault.set_secret("a-secret", "not-a-real-value")
-    first, second = emulator.calls(api="key_vault")
+    first, second = emulator.vault_calls()
     assert (first["status"], first["body_bytes"]) == (401, 0)
     assert second["status"] == 200
     assert second["body_bytes"] > 0
@@ -163,5 +163,5 @@ def test_a_managed_identity_opens_a_vault(emulator: Emulator, monkeypatch: pytes
     managed = ManagedIdentityCredential(connection_verify=str(emulator.ca_file))
     with client(emulator, credential=managed) as vault:
         vault.set_secret("a-secret", "not-a-real-value")
-    last = emulator.calls(api="key_vault")[-1]
+    last = emulator.vault_calls()[-1]
     assert (last["status"], last["client_id"]) == (200, identity["client_id"])
