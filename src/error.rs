@@ -354,6 +354,10 @@ error_kinds! {
         "the store cannot be written, so nothing was redeemed that could be lost" "check disk space and permissions; reading goes on";
     5010 StoreConflict Store After Wait "store-conflict"
         "another process changed the same grant at the same time" "try again";
+    5011 AuditUnwritable Store After HostAdministrator "audit-unwritable"
+        "the audit record cannot be written, so what must be recorded was not done" "check disk space and permissions of the record's folder; `partnersam audit verify` checks the record";
+    5012 AuditTampered Store Never HostAdministrator "audit-tampered"
+        "the audit record is not as it was written" "run `partnersam audit verify`, keep the record as evidence, and find out who changed it";
     5013 VaultRoleMissing Store UserAction HostAdministrator "vault-role-missing"
         "the identity that opens the vault lacks its role" "have the vault's owner assign the role Key Vault Secrets Officer, and wait some minutes";
     5014 VaultPolicyMissing Store UserAction HostAdministrator "vault-policy-missing"

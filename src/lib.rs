@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audience;
+pub mod audit;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 pub mod clock;

@@ -3,6 +3,7 @@
 //! `PARTNERSAM_*` variables come first, then the file, then the `AZURE_*` names. Nothing is read from the working directory. A value that does not
 //! fit is refused by its key's name and by what was expected; the value itself is never shown, for it might be a secret in the wrong place.
 
+mod audit_keys;
 mod declared_purposes;
 mod document;
 mod emulator_ready;
@@ -26,6 +27,7 @@ pub use vault::VaultConfig;
 
 use self::document::{Document, expand_home, invalid, parsed};
 use self::emulator_ready::{EmulatorApp, EmulatorReady};
+use super::audit::AuditConfig;
 use super::credential::certificate::{CertificateFile, CertificateFiles};
 use super::credential::{AssertionCredential, Credentials, FederatedCredential, SecretCredential};
 use crate::audience::Audience;
@@ -65,6 +67,8 @@ pub struct Config {
     pub passphrase_file: Option<PathBuf>,
     /// Why tokens are asked for, where a call does not say.
     pub purpose: String,
+    /// How the audit record is kept.
+    pub audit: AuditConfig,
     /// The declared purposes; where there are any, a call names one of them.
     pub purposes: Purposes,
     /// Scopes to ask consent for, by audience, instead of the built-in ones.
@@ -269,6 +273,7 @@ impl Config {
         };
 
         let purpose = pick("PARTNERSAM_PURPOSE", "purpose")?;
+        let store = store_uri(pick("PARTNERSAM_STORE", "store")?)?;
         let client_capabilities = document.client_capabilities()?.unwrap_or_else(|| match authority.kind() {
             crate::cloud::AuthorityKind::Entra => vec!["cp1".to_owned()],
             crate::cloud::AuthorityKind::Generic => Vec::new(),
@@ -293,6 +298,7 @@ impl Config {
             home_tenant,
             profile,
             authority,
+            audit: document.audit(&store)?,
             store,
             store_password: store_password(document, environment)?,
             key: key_source(document, environment)?,

@@ -13,6 +13,7 @@ use super::token::Token;
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
+use crate::audit::{Entry, Outcome as Ended};
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
@@ -104,6 +105,8 @@ pub struct Consented {
     pub name: String,
     /// Who signed in.
     pub user_name: String,
+    /// Object id of that account.
+    pub user_oid: String,
     /// What proves MFA.
     pub mfa: MfaEvidence,
     /// When the grant ends if it is not used before.
@@ -218,7 +221,9 @@ impl Inner {
                 expires_on,
             },
         };
-        self.store.put_pending(&pending, now).await?;
+        let mut entry = Entry::new("consent-begin", Ended::Ok, now).partner(partner);
+        (entry.audiences, entry.purpose) = (pending.facts.audiences.clone(), Some(pending.facts.purpose.clone()));
+        self.recorded(entry, self.store.put_pending(&pending, now), |_, ()| {}).await?;
         Ok(ConsentLink { url: link.url, state: link.state, partner, redirect_uri, expires_on })
     }
 
@@ -233,6 +238,26 @@ impl Inner {
         };
         let hash = state_hash(&reply.state);
         let pending = self.store.pending(&self.key, &hash).await?.ok_or_else(unknown)?;
+        // A reply that belongs to nothing leaves no line: anybody can send any number of them.
+        let mut entry = Entry::new("consent", Ended::Ok, self.clock.now()).partner(pending.facts.tenant);
+        (entry.audiences, entry.purpose) = (pending.facts.audiences.clone(), Some(pending.facts.purpose.clone()));
+        self.recorded(entry, self.complete_pending(hash, pending, reply, options), finished).await
+    }
+
+    async fn complete_pending(
+        &self,
+        hash: [u8; 32],
+        pending: PendingConsent,
+        reply: RedirectReply,
+        options: ConsentOptions,
+    ) -> Result<Consented> {
+        let unknown = || {
+            Error::new(
+                ErrorKind::ConsentStateUnknown,
+                "consent",
+                "the reply belongs to no pending consent, or to one already used",
+            )
+        };
         // From here on the link is spent, whatever comes: of all who bring this reply, one goes on.
         let take = async || if self.store.take_pending(&self.key, &hash).await? { Ok(()) } else { Err(unknown()) };
         let facts = pending.facts;
@@ -365,6 +390,7 @@ impl Inner {
             partner,
             name,
             user_name: facts.user_name,
+            user_oid: facts.user_oid,
             mfa: facts.mfa,
             expires_on,
             taints: facts.taints,
@@ -579,6 +605,17 @@ impl Person {
         let oid = claims.object_id.or(claims.subject)?;
         Some(Self { name: claims.user_name.unwrap_or_else(|| oid.clone()), oid, amr: claims.amr })
     }
+}
+
+/// What is known of a consent or an import when it is done.
+pub(super) fn finished(entry: &mut Entry, consented: &Consented) {
+    entry.partner = Some(consented.partner.to_string());
+    entry.user_oid = Some(consented.user_oid.clone());
+    entry.mfa = Some(consented.mfa.verdict.as_str());
+    let came = consented.audiences.iter().filter(|(_, token)| token.is_ok());
+    entry.audiences = came.map(|(audience, _)| audience.name().to_owned()).collect();
+    let taints: Vec<_> = consented.taints.iter().map(|taint| taint.as_str()).collect();
+    entry.note = (!taints.is_empty()).then(|| taints.join(" "));
 }
 
 /// MFA is proved by a Partner Center token where one is asked for, so that comes first.

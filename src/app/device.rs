@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::consent::{ConsentOptions, ConsentRequest, Consented, SignIn, first_audience};
+use super::consent::{ConsentOptions, ConsentRequest, Consented, SignIn, finished, first_audience};
 use super::credential;
 use super::exchange::{Repeat, SIGN_IN_SCOPES};
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
+use crate::audit::{Entry, Outcome};
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -120,6 +121,13 @@ impl Inner {
     }
 
     async fn complete_device_consent(&self, device: DeviceConsent, options: ConsentOptions) -> Result<Consented> {
+        let mut entry = Entry::new("consent", Outcome::Ok, self.clock.now()).partner(device.partner);
+        entry.audiences = device.audiences.iter().map(|audience| audience.name().to_owned()).collect();
+        (entry.purpose, entry.step) = (Some(device.purpose.clone()), Some("device-code".to_owned()));
+        self.recorded(entry, self.await_device_consent(device, options), finished).await
+    }
+
+    async fn await_device_consent(&self, device: DeviceConsent, options: ConsentOptions) -> Result<Consented> {
         let first = first_audience(&device.audiences);
         let key = CacheKey::own(device.partner, first.clone());
         let (mut scopes, resource) = self.token_scopes(&key);

@@ -139,16 +139,32 @@ impl Inner {
         let proof = credential.proof(client_id, endpoint, now).await.map_err(Verdict::of_transport)?;
         let authentication = proof.authentication();
         let request = TokenRequest { endpoint, client_id, authentication, scopes, resource, claims };
-        let request = build(&request).map_err(Verdict::of_transport)?;
-        let response = self.transport.send(request, EXCHANGE_DEADLINE).await.map_err(Verdict::of_transport)?;
+        let mut request = build(&request).map_err(Verdict::of_transport)?;
+        let correlation_id = tag(&mut request);
+        let response = self
+            .transport
+            .send(request, EXCHANGE_DEADLINE)
+            .await
+            .map_err(|error| Verdict::of_transport(error.with_context("correlation_id", &correlation_id)))?;
         let (head, body) = response.into_parts();
         let body = zeroize::Zeroizing::new(body);
         if head.status.is_success() {
-            return TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport);
+            let reply = TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport)?;
+            return Ok(TokenReply { correlation_id: Some(correlation_id), ..reply });
         }
         let reply = ErrorReply::parse(&body);
         Err(classify(head.status.as_u16(), reply.as_ref(), retry_after(&head.headers, SystemTime::now())))
     }
+}
+
+/// Gives the request an id of its own, which Entra writes into its sign-in log and into its refusals
+/// (<https://learn.microsoft.com/entra/identity/monitoring-health/concept-sign-in-log-activity-details>).
+fn tag(request: &mut Request) -> String {
+    let id = uuid::Uuid::new_v4().to_string();
+    if let Ok(value) = http::HeaderValue::from_str(&id) {
+        request.headers_mut().insert("client-request-id", value);
+    }
+    id
 }
 
 /// Refusals that another credential of the same app may not meet.

@@ -1,6 +1,7 @@
 //! What grants there are, and their end.
 
 use super::{App, Inner};
+use crate::audit::{Entry, Outcome};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
@@ -117,7 +118,12 @@ impl App {
         let inner = self.inner();
         let remove = async {
             let tenant = inner.tenant(partner).await?;
-            let removed = inner.store.remove_grant(&inner.key.grant(tenant)).await?;
+            let entry = Entry::new("revoke", Outcome::Ok, inner.clock.now()).partner(tenant);
+            let key = inner.key.grant(tenant);
+            let tell = |entry: &mut Entry, removed: &bool| {
+                entry.note = Some(if *removed { "removed from the store" } else { "there was none" }.to_owned());
+            };
+            let removed = inner.recorded(entry, inner.store.remove_grant(&key), tell).await?;
             inner.forget_tokens_of(tenant);
             tracing::info!(partner = %tenant, removed, "removed a grant from the store");
             Ok(removed)

@@ -1,11 +1,12 @@
 //! Import: a refresh token from elsewhere becomes a grant, once it has proved itself.
 
-use super::consent::{ConsentOptions, Consented, Person, SignIn, first_audience};
+use super::consent::{ConsentOptions, Consented, Person, SignIn, finished, first_audience};
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
+use crate::audit::{Entry, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::TenantRef;
+use crate::ids::{TenantId, TenantRef};
 use crate::secret::RefreshToken;
 use crate::store::Taint;
 
@@ -43,6 +44,27 @@ impl Inner {
         let tenant = self.tenant(&partner).await?;
         let first = first_audience(&audiences);
         self.store.check_writable().await?;
+        let mut entry = Entry::new("import", Outcome::Ok, self.clock.now()).partner(tenant);
+        entry.purpose = Some(purpose.clone());
+        self.recorded(
+            entry,
+            self.take_over(partner, tenant, refresh_token, audiences, purpose, first, options),
+            finished,
+        )
+        .await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what an import is made of")]
+    async fn take_over(
+        &self,
+        partner: TenantRef,
+        tenant: TenantId,
+        refresh_token: RefreshToken,
+        audiences: Vec<Audience>,
+        purpose: String,
+        first: Audience,
+        options: ConsentOptions,
+    ) -> Result<Consented> {
         let key = CacheKey::own(tenant, first.clone());
         let mut reply = self.redeem_once(&key, &refresh_token, None).await.map_err(|verdict| verdict.error)?;
         // A service that does not rotate leaves the old one valid.

@@ -1,5 +1,6 @@
 //! [`App`]: joins the pure parts with transport, store and clock. One method per operation, one file per idea.
 
+pub mod audit;
 mod challenge;
 pub mod config;
 pub mod consent;
@@ -30,6 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use self::audit::Auditor;
 use self::challenge::Links;
 use self::config::Config;
 use self::credentials::ExpiryWatch;
@@ -86,6 +88,7 @@ pub(crate) struct Inner {
     negative: Negative,
     links: Links,
     unsaved: Unsaved,
+    auditor: Auditor,
     /// Which of the app's credentials worked last.
     credential_at_work: AtomicUsize,
     expiry_watch: ExpiryWatch,
@@ -125,6 +128,7 @@ impl App {
             negative: Negative::default(),
             links: Links::default(),
             unsaved: Unsaved::default(),
+            auditor: Auditor::default(),
             credential_at_work: AtomicUsize::new(0),
             expiry_watch: ExpiryWatch::default(),
             epoch: AtomicU64::new(0),

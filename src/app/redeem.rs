@@ -245,7 +245,8 @@ impl Inner {
                 warnings.push(self.keep_unsaved(&grant_key, refresh_token, facts, generation, error).await)
             }
         }
-        Ok(Token::new(key, reply.access_token, token_facts, warnings))
+        let token = Token::new(key, reply.access_token, token_facts, warnings);
+        Ok(Token { correlation_id: reply.correlation_id, ..token })
     }
 
     /// The store failed after a redemption: the new refresh token goes into the recovery journal, or at worst stays in memory. Never silently.

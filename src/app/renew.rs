@@ -82,7 +82,7 @@ impl Inner {
     async fn renew(self: &Arc<Self>, partner: TenantId) -> Result<UnixTime> {
         let grant = self.usable_grant(partner).await?;
         let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
-        let key = CacheKey::own(partner, first_audience(&audiences));
+        let key = CacheKey::renewal(partner, first_audience(&audiences));
         self.token_for(key, true, None).await?;
         let renewed = self.store.grant(&self.key.grant(partner)).await?;
         renewed.map(|grant| grant.facts.expires_on).ok_or_else(|| {

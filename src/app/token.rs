@@ -86,6 +86,8 @@ pub struct Token {
     pub scopes: Vec<String>,
     /// Whether MFA is in it.
     pub mfa: Mfa,
+    /// The id that ties the request it came by to the service's log; none where it did not come by one just now.
+    pub correlation_id: Option<String>,
     /// When the purpose that it was asked for ends, where that has an end: from then on it is not to be used.
     pub purpose_ends: Option<UnixTime>,
     /// What went wrong without keeping the token from you: a store that could not be written.
@@ -126,6 +128,7 @@ impl Token {
             refresh_after: facts.refresh_after,
             scopes: facts.scopes,
             mfa: facts.mfa,
+            correlation_id: None,
             purpose_ends: key.purpose.as_ref().and_then(|purpose| purpose.limits().expires_on),
             warnings,
         }
@@ -150,7 +153,7 @@ impl App {
     }
 
     /// The token if it is in memory and fresh: no I/O, no waiting. For a caller that would rather not enter a runtime.
-    /// Errors: `PurposeRequired`, `PurposeUnknown`.
+    /// Errors: `PurposeRequired`, `PurposeUnknown`; `AuditUnwritable` where each hit is to be recorded.
     pub fn token_in_memory(
         &self,
         partner: TenantId,
@@ -161,8 +164,12 @@ impl App {
         let inner = self.inner();
         let purpose = inner.config.purposes.named(purpose)?;
         // What is in memory for this purpose was found to be within it.
-        let token = inner.tokens.get(&CacheKey { partner, tenant, audience: audience.clone(), purpose });
-        Ok(token.filter(|token| token.is_fresh(inner.clock.now())))
+        let key = CacheKey { partner, tenant, audience: audience.clone(), purpose };
+        let token = inner.tokens.get(&key).filter(|token| token.is_fresh(inner.clock.now()));
+        if let Some(token) = &token {
+            inner.record_hit(&key, token)?;
+        }
+        Ok(token)
     }
 
     /// The tenant that `name` is, if that is known without I/O.
@@ -182,6 +189,18 @@ fn in_token(error: Error, request: &TokenRequest) -> Error {
 
 impl Inner {
     async fn token(self: &Arc<Self>, request: &TokenRequest, claims: Option<String>) -> Result<Arc<Token>> {
+        let key = match self.wanted(request).await {
+            Ok(key) => key,
+            Err(error) => {
+                self.record_refusal(request, &error).await;
+                return Err(error);
+            }
+        };
+        self.token_for(key, request.fresh, claims).await
+    }
+
+    /// Which token the request wants, if its purpose allows that.
+    async fn wanted(&self, request: &TokenRequest) -> Result<CacheKey> {
         let purpose = self.config.purposes.named(request.purpose.as_deref())?;
         if let Some(purpose) = &purpose {
             self.check_purpose(purpose, request).await?;
@@ -194,8 +213,7 @@ impl Inner {
         if let Some(purpose) = purpose.as_ref().filter(|_| request.customer.is_some() && tenant == partner) {
             purpose.check_own_tenant()?;
         }
-        let key = CacheKey { partner, tenant, audience: request.audience.clone(), purpose };
-        self.token_for(key, request.fresh, claims).await
+        Ok(CacheKey { partner, tenant, audience: request.audience.clone(), purpose })
     }
 
     pub(super) async fn token_for(
@@ -208,6 +226,7 @@ impl Inner {
         let bypass = fresh || claims.is_some();
         let old = if bypass { None } else { self.tokens.get(&key) };
         if let Some(token) = old.as_ref().filter(|token| token.is_fresh(now)) {
+            self.record_hit(&key, token)?;
             return Ok(token.clone());
         }
         let old = old.filter(|token| token.is_usable(now));
@@ -240,21 +259,36 @@ impl Inner {
 
     /// The flight itself: the store first, then, alone among all processes, the service.
     async fn fetch(self: Arc<Self>, key: CacheKey, bypass: bool, claims: Option<String>) -> Result<Arc<Token>> {
-        let token_key = self.token_key(&key);
+        let (source, issued) = self.fetch_unrecorded(&key, bypass, claims).await;
+        self.record_issue(&key, source, issued.as_ref()).await?;
+        Ok(self.remember(key, issued?))
+    }
+
+    /// The token, and where it came from.
+    async fn fetch_unrecorded(
+        &self,
+        key: &CacheKey,
+        bypass: bool,
+        claims: Option<String>,
+    ) -> (&'static str, Result<Token>) {
+        let token_key = self.token_key(key);
         let mut kept = None;
         if !bypass {
-            kept = self.kept_token(&key, &token_key).await?;
+            kept = match self.kept_token(key, &token_key).await {
+                Ok(kept) => kept,
+                Err(error) => return ("store", Err(error)),
+            };
             if let Some(token) = kept.take_if(|token| token.is_fresh(self.clock.now())) {
                 tracing::debug!(partner = %key.partner, tenant = %key.tenant, audience = %key.audience, "the store has a fresh token");
-                return Ok(self.remember(key, token));
+                return ("store", Ok(token));
             }
         }
-        match self.redeem(&key, &token_key, bypass, claims.as_deref()).await {
-            Ok(token) => Ok(self.remember(key, token)),
+        match self.redeem(key, &token_key, bypass, claims.as_deref()).await {
+            Ok(token) => ("service", Ok(token)),
             Err(error) => match kept {
                 // A process that has just started has the same right to the old token as one that runs.
-                Some(token) if error.kind().retry() == crate::error::Retry::After => Ok(self.remember(key, token)),
-                _ => Err(error),
+                Some(token) if error.kind().retry() == crate::error::Retry::After => ("store", Ok(token)),
+                _ => ("service", Err(error)),
             },
         }
     }

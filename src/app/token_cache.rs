@@ -1,6 +1,6 @@
 //! Access tokens in memory: bounded, and a hash look-up away.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -22,7 +22,18 @@ pub(crate) struct CacheKey {
 }
 
 impl CacheKey {
-    /// The partner's own tenant, for no purpose of a caller's: consent and renewal.
+    /// The partner's own tenant, to keep its grant alive.
+    pub(crate) fn renewal(partner: TenantId, audience: Audience) -> Self {
+        static RENEWAL: LazyLock<Arc<Purpose>> = LazyLock::new(|| Arc::new(Purpose::renewal()));
+        Self { purpose: Some(RENEWAL.clone()), ..Self::own(partner, audience) }
+    }
+
+    /// Whether it was asked for to keep a grant alive, and for nobody.
+    pub(crate) fn is_renewal(&self) -> bool {
+        self.purpose.as_ref().is_some_and(|purpose| purpose.name().is_empty())
+    }
+
+    /// The partner's own tenant, for no purpose of a caller's.
     pub(crate) fn own(partner: TenantId, audience: Audience) -> Self {
         Self { partner, tenant: partner, audience, purpose: None }
     }

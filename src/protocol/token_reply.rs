@@ -34,6 +34,8 @@ pub struct TokenReply {
     pub scopes: Vec<String>,
     /// Always `Bearer`.
     pub token_type: &'static str,
+    /// The id that the request was sent with; it stands in the service's sign-in log.
+    pub correlation_id: Option<String>,
 }
 
 impl TokenReply {
@@ -78,6 +80,7 @@ impl TokenReply {
                 .map(str::to_owned)
                 .collect(),
             token_type: "Bearer",
+            correlation_id: None,
         })
     }
 }

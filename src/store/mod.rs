@@ -45,6 +45,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
@@ -514,6 +515,20 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
 
     /// Finds out whether a write would work now, without changing anything: asked before a redemption whose result must be saved.
     fn check_writable(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Seals what lies in a file of its own beside the store, such as the audit record's key. None where the store has no key to seal with.
+    fn seal_beside<'a>(&'a self, _label: &'a str, _plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Opens what [`seal_beside`](Self::seal_beside) sealed under the same label.
+    fn open_beside<'a>(
+        &'a self,
+        _label: &'a str,
+        _sealed: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// A kept access token, or none. One that cannot be opened any more is none: it is a cache.
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>>;

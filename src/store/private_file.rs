@@ -160,6 +160,17 @@ pub(crate) fn open_for_lock(path: &Path) -> Result<File> {
     options.open(path).map_err(|error| failure(error, path))
 }
 
+/// Opens or makes a private file that is read and appended to.
+pub(crate) fn open_for_append(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    private(&mut options);
+    let file = options.open(path).map_err(|error| failure(error, path))?;
+    let facts = file.metadata().map_err(|error| failure(error, path))?;
+    check_facts(&facts, path, Readers::Owner)?;
+    Ok(file)
+}
+
 /// Translates an error of the file system.
 pub(crate) fn failure(error: io::Error, path: &Path) -> Error {
     use io::ErrorKind as Io;

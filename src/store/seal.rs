@@ -45,6 +45,8 @@ pub(crate) enum Record {
     Recovery = 7,
     /// A grant in a vault.
     VaultCopy = 8,
+    /// What lies in a file of its own beside the store.
+    Beside = 9,
 }
 
 /// What a sealed value is bound to.

@@ -23,6 +23,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rusqlite::TransactionBehavior;
 use tokio::runtime::Handle;
+use zeroize::Zeroizing;
 
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
@@ -31,6 +32,7 @@ use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::lease::Leases;
 use crate::store::recovery::{Entry, Heading, Journal};
+use crate::store::seal::{Identity, Record};
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, PendingConsent, StoreCondition, StoredToken,
     TokenFacts, TokenKey, Written, rows, seal,
@@ -139,6 +141,26 @@ impl SqliteStore {
 impl GrantStore for SqliteStore {
     fn location(&self) -> String {
         format!("sqlite:{}", self.0.path.display())
+    }
+
+    fn seal_beside<'a>(&'a self, label: &'a str, plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        async move {
+            let keys = self.keys().await?;
+            keys.sealer.seal(&Identity::of_store(Record::Beside, &[label.as_bytes()]), plain).map(Some)
+        }
+        .boxed()
+    }
+
+    fn open_beside<'a>(
+        &'a self,
+        label: &'a str,
+        sealed: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
+        async move {
+            let keys = self.keys().await?;
+            keys.sealer.open(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed).map(Some)
+        }
+        .boxed()
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {

@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "transport": FOUNDATION | {"transport"},
     "vault": FOUNDATION | {"remedy", "protocol", "transport", "vault"},
     "store": FOUNDATION | {"store", "vault"},
-    "app": FOUNDATION | {"remedy", "protocol", "partner_center", "transport", "store", "vault", "app"},
+    "audit": FOUNDATION | {"store", "audit"},
+    "app": FOUNDATION | {"remedy", "protocol", "partner_center", "transport", "store", "vault", "audit", "app"},
     "blocking": FOUNDATION | {"app", "secret"},
 }
 EXCEPTION = ("src/protocol/mfa.rs", "use crate::store::{Mfa, MfaEvidence};")

@@ -9,7 +9,8 @@ use partnersam::{Audience, Error, TenantRef};
 use crate::exit;
 use crate::failure::Failure;
 use crate::verbs::{
-    completion, consent, customers, demo, doctor, emulator, explain, import, init, renew, revoke, run, status, token,
+    audit, completion, consent, customers, demo, doctor, emulator, explain, import, init, renew, revoke, run, status,
+    token,
 };
 
 const EXAMPLES: &str = "\
@@ -68,6 +69,8 @@ pub(crate) enum Verb {
     Revoke(revoke::Arguments),
     /// List a partner's customers, and bring what the app is consented to there to what is wanted
     Customers(customers::Arguments),
+    /// Check and show the record of what was done with whose grant
+    Audit(audit::Arguments),
     /// Run a command with tokens in its environment, and nowhere else
     Run(run::Arguments),
     /// Look at everything that has to be right for a token to come
@@ -93,6 +96,7 @@ impl Verb {
             Self::Status(arguments) => arguments.json,
             Self::Renew(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
+            Self::Audit(arguments) => arguments.speaks_json(),
             Self::Doctor(arguments) => arguments.json,
             Self::Customers(arguments) => arguments.speaks_json(),
             Self::Explain(arguments) => arguments.json,

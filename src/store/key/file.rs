@@ -14,7 +14,7 @@ pub fn create_key_file(path: &Path) -> Result<()> {
     private_file::create(path, key.to_text().as_bytes())
 }
 
-pub(super) fn read(path: &Path) -> Result<StoreKey> {
+pub(crate) fn read(path: &Path) -> Result<StoreKey> {
     read_for(path, Readers::Owner)
 }
 

@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod audit;
 pub(crate) mod completion;
 pub(crate) mod consent;
 pub(crate) mod customers;
@@ -59,6 +60,7 @@ pub(crate) async fn run(verb: Verb, session: &Session<'_>) -> Outcome {
         Verb::Renew(arguments) => renew::run(arguments, session).await,
         Verb::Revoke(arguments) => revoke::run(arguments, session).await,
         Verb::Customers(arguments) => customers::run(arguments, session).await,
+        Verb::Audit(arguments) => audit::run(arguments, session).await,
         Verb::Run(arguments) => run::run(arguments, session).await,
         Verb::Doctor(arguments) => doctor::run(arguments, session).await,
         Verb::Explain(arguments) => explain::run(arguments, session).await,
