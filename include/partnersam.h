@@ -493,6 +493,16 @@ typedef struct psam_consent_options {
 #define PSAM_ERROR_STORE_CONFLICT 5010
 
 /*
+ The audit record cannot be written, so what must be recorded was not done.
+ */
+#define PSAM_ERROR_AUDIT_UNWRITABLE 5011
+
+/*
+ The audit record is not as it was written.
+ */
+#define PSAM_ERROR_AUDIT_TAMPERED 5012
+
+/*
  The identity that opens the vault lacks its role.
  */
 #define PSAM_ERROR_VAULT_ROLE_MISSING 5013

@@ -19,12 +19,14 @@ pub(crate) struct Fresh {
 const LEAST_LEFT: i64 = 60;
 
 impl Fresh {
-    pub(crate) fn new(token: &Token, stamp: Stamp, now: UnixTime) -> Self {
+    pub(crate) fn new(token: &Token, stamp: Stamp, now: UnixTime, is_kept: bool) -> Self {
         // The purpose it was asked for may end before.
         let ends = token.purpose_ends.unwrap_or(UnixTime(i64::MAX)).min(token.expires_on.plus(-LEAST_LEFT));
         let lifetime = u64::try_from(ends.since(now)).unwrap_or(0);
         let until = token.refresh_after.min(ends);
         // An absurd lifetime must not overflow the clock.
+        // Where each use has a line in the audit record, the core is asked each time.
+        let until = if is_kept { until } else { UnixTime(i64::MIN) };
         Self { stamp, until, ends: Instant::now() + Duration::from_secs(lifetime.min(24 * 3600)) }
     }
 

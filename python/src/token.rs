@@ -133,7 +133,7 @@ pub(crate) fn fetch(
         } else {
             stamp
         };
-        Ok(Fetched { fresh: Fresh::new(&token, stamp, SystemClock.now()), token })
+        Ok(Fetched { fresh: Fresh::new(&token, stamp, SystemClock.now(), !shared.config.audit.memory_hits), token })
     };
     perform(py, handle, how, operation, move |py, fetched: Fetched| {
         warn(py, &fetched.token)?;

@@ -279,7 +279,6 @@ impl Config {
             crate::cloud::AuthorityKind::Generic => Vec::new(),
         });
         let credentials = Self::credentials(document, environment, &azure, &client_id, sample)?;
-        let store = store_uri(pick("PARTNERSAM_STORE", "store")?)?;
         #[cfg(feature = "keyvault")]
         let around = vault::Around {
             store: &store,

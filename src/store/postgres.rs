@@ -24,6 +24,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use zeroize::Zeroizing;
 
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
@@ -438,6 +439,26 @@ impl Place {
 impl GrantStore for PostgresStore {
     fn location(&self) -> String {
         self.0.pool.location()
+    }
+
+    fn seal_beside<'a>(&'a self, label: &'a str, plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        async move {
+            let keys = self.0.keys().await?;
+            keys.sealer.seal_beside(label, plain).map(Some)
+        }
+        .boxed()
+    }
+
+    fn open_beside<'a>(
+        &'a self,
+        label: &'a str,
+        sealed: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
+        async move {
+            let keys = self.0.keys().await?;
+            keys.sealer.open_beside(label, sealed).map(Some)
+        }
+        .boxed()
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {

@@ -162,6 +162,16 @@ impl Sealer {
         Some(plain)
     }
 
+    /// Seals what lies in a file of its own beside the store.
+    pub(crate) fn seal_beside(&self, label: &str, plain: &[u8]) -> Result<Vec<u8>> {
+        self.seal(&Identity::of_store(Record::Beside, &[label.as_bytes()]), plain)
+    }
+
+    /// Opens what [`seal_beside`](Self::seal_beside) sealed.
+    pub(crate) fn open_beside(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.open(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)
+    }
+
     /// Makes a partner's key: the sealer that uses it, and the key as this sealer wraps it.
     pub(crate) fn new_partner(&self, key: &GrantKey) -> Result<(Self, Vec<u8>)> {
         let bytes = new_key()?;

@@ -32,7 +32,6 @@ use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::lease::Leases;
 use crate::store::recovery::{Entry, Heading, Journal};
-use crate::store::seal::{Identity, Record};
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, PendingConsent, StoreCondition, StoredToken,
     TokenFacts, TokenKey, Written, rows, seal,
@@ -146,7 +145,7 @@ impl GrantStore for SqliteStore {
     fn seal_beside<'a>(&'a self, label: &'a str, plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         async move {
             let keys = self.keys().await?;
-            keys.sealer.seal(&Identity::of_store(Record::Beside, &[label.as_bytes()]), plain).map(Some)
+            keys.sealer.seal_beside(label, plain).map(Some)
         }
         .boxed()
     }
@@ -158,7 +157,7 @@ impl GrantStore for SqliteStore {
     ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
         async move {
             let keys = self.keys().await?;
-            keys.sealer.open(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed).map(Some)
+            keys.sealer.open_beside(label, sealed).map(Some)
         }
         .boxed()
     }

@@ -192,6 +192,12 @@ pub const PSAM_ERROR_STORE_UNWRITABLE: psam_status = 5009;
 /// Another process changed the same grant at the same time.
 pub const PSAM_ERROR_STORE_CONFLICT: psam_status = 5010;
 
+/// The audit record cannot be written, so what must be recorded was not done.
+pub const PSAM_ERROR_AUDIT_UNWRITABLE: psam_status = 5011;
+
+/// The audit record is not as it was written.
+pub const PSAM_ERROR_AUDIT_TAMPERED: psam_status = 5012;
+
 /// The identity that opens the vault lacks its role.
 pub const PSAM_ERROR_VAULT_ROLE_MISSING: psam_status = 5013;
 
@@ -272,6 +278,8 @@ pub(crate) const TABLE: &[(psam_status, &CStr, &CStr)] = &[
     (PSAM_ERROR_STORE_SCHEMA_NEWER, c"StoreSchemaNewer", c"the store was written by a newer version of partnersam"),
     (PSAM_ERROR_STORE_UNWRITABLE, c"StoreUnwritable", c"the store cannot be written, so nothing was redeemed that could be lost"),
     (PSAM_ERROR_STORE_CONFLICT, c"StoreConflict", c"another process changed the same grant at the same time"),
+    (PSAM_ERROR_AUDIT_UNWRITABLE, c"AuditUnwritable", c"the audit record cannot be written, so what must be recorded was not done"),
+    (PSAM_ERROR_AUDIT_TAMPERED, c"AuditTampered", c"the audit record is not as it was written"),
     (PSAM_ERROR_VAULT_ROLE_MISSING, c"VaultRoleMissing", c"the identity that opens the vault lacks its role"),
     (PSAM_ERROR_VAULT_POLICY_MISSING, c"VaultPolicyMissing", c"the vault's access policy does not allow this identity what it does"),
     (PSAM_ERROR_VAULT_FIREWALL_BLOCKED, c"VaultFirewallBlocked", c"the vault's firewall does not let this machine in"),
@@ -344,6 +352,8 @@ const _: () = {
     assert!(PSAM_ERROR_STORE_SCHEMA_NEWER == ErrorKind::StoreSchemaNewer as psam_status);
     assert!(PSAM_ERROR_STORE_UNWRITABLE == ErrorKind::StoreUnwritable as psam_status);
     assert!(PSAM_ERROR_STORE_CONFLICT == ErrorKind::StoreConflict as psam_status);
+    assert!(PSAM_ERROR_AUDIT_UNWRITABLE == ErrorKind::AuditUnwritable as psam_status);
+    assert!(PSAM_ERROR_AUDIT_TAMPERED == ErrorKind::AuditTampered as psam_status);
     assert!(PSAM_ERROR_VAULT_ROLE_MISSING == ErrorKind::VaultRoleMissing as psam_status);
     assert!(PSAM_ERROR_VAULT_POLICY_MISSING == ErrorKind::VaultPolicyMissing as psam_status);
     assert!(PSAM_ERROR_VAULT_FIREWALL_BLOCKED == ErrorKind::VaultFirewallBlocked as psam_status);
