@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::document::{Document, invalid, parsed};
 use crate::app::audit::AuditConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Document {
     /// How the audit record is kept: beside an `sqlite:` store where nothing is said.
@@ -16,7 +16,7 @@ impl Document {
             Some(path) => Some(self.resolve(path)),
             None => store.strip_prefix("sqlite:").map(|path| format!("{path}.audit").into()),
         };
-        let word = |key: &'static str| Ok::<_, crate::Error>(self.text(key)?.map(|text| (key.to_owned(), text)));
+        let word = |key: &'static str| Ok::<_, Error>(self.text(key)?.map(|text| (key.to_owned(), text)));
         Ok(AuditConfig {
             folder,
             is_named: named.is_some(),
