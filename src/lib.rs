@@ -19,6 +19,7 @@ pub mod partner_center;
 pub mod protocol;
 pub mod purpose;
 pub mod remedy;
+pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod transport;

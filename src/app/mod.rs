@@ -26,10 +26,11 @@ pub mod token;
 mod token_cache;
 #[cfg(feature = "keyvault")]
 mod vault_identity;
+pub mod watch;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::audit::Auditor;
 use self::challenge::Links;
@@ -45,7 +46,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
-use crate::store::{AppKey, AskPassphrase, GrantStore};
+use crate::store::{AppKey, AskPassphrase, Change, GrantStore, StoreCondition};
 use crate::transport::{HttpClient, RetryPolicy, Transport};
 
 /// One app registration with its store and its connections. Cheap to clone; all clones share one cache.
@@ -92,6 +93,8 @@ pub(crate) struct Inner {
     /// Which of the app's credentials worked last.
     credential_at_work: AtomicUsize,
     expiry_watch: ExpiryWatch,
+    /// The partner that was the only one when the store was last asked.
+    only_partner: Mutex<Option<TenantId>>,
     /// Moves whenever cached tokens may have become wrong; who keeps a copy compares.
     epoch: AtomicU64,
 }
@@ -120,7 +123,7 @@ impl App {
         let transport = parts
             .transport
             .unwrap_or_else(|| Arc::new(HttpClient::new(config.authority.clone(), config.ca_file.clone())));
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             key: AppKey { authority: config.authority.name().to_owned(), client_id: config.client_id.clone() },
             directory: Directory::default(),
             tokens: TokenCache::default(),
@@ -132,12 +135,20 @@ impl App {
             credential_at_work: AtomicUsize::new(0),
             expiry_watch: ExpiryWatch::default(),
             epoch: AtomicU64::new(0),
+            only_partner: Mutex::default(),
             retry: parts.retry.unwrap_or_default(),
             config,
             store,
             transport,
             clock,
-        })))
+        });
+        let hears = Arc::downgrade(&inner);
+        inner.store.on_change(Box::new(move |change| {
+            if let Some(inner) = hears.upgrade() {
+                inner.hear(change);
+            }
+        }));
+        Ok(Self(inner))
     }
 
     /// What it was opened with.
@@ -148,6 +159,14 @@ impl App {
     /// Where its grants live, for people.
     pub fn store_location(&self) -> String {
         self.0.store.location()
+    }
+
+    /// How its store is, as far as is known without asking it: where it is degraded, cached tokens are served and nothing is redeemed that could not be saved.
+    pub fn store_condition(&self) -> StoreCondition {
+        match self.0.store.condition() {
+            StoreCondition::Ok => self.0.unsaved.condition(),
+            degraded => degraded,
+        }
     }
 
     /// A number that moves whenever tokens handed out before may have become wrong: after consent, import, renewal, revocation. Callers that keep
@@ -196,12 +215,42 @@ impl Inner {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Another process changed the store: what is kept in memory may be wrong.
+    fn hear(&self, change: &Change) {
+        match change {
+            Change::Grant(key) if *key == self.key.grant(key.tenant) => {
+                tracing::debug!(partner = %key.tenant, "another process changed the partner's grant");
+                self.forget_tokens_of(key.tenant);
+            }
+            Change::Grant(_) => {}
+            Change::Unknown => {
+                self.tokens.forget_all();
+                self.negative.forget_all();
+                self.epoch.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        *self.only_partner.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The partner that a caller means: the named one, or the only one there is.
     async fn partner(&self, named: Option<&TenantRef>, operation: &'static str) -> Result<TenantId> {
         if let Some(name) = named {
             return self.tenant(name).await;
         }
-        match self.store.tenants(&self.key, None, 2).await?.as_slice() {
+        let tenants = match self.store.tenants(&self.key, None, 2).await {
+            Ok(tenants) => tenants,
+            // While the store is away what was true goes on, as its tokens do.
+            Err(error) if error.kind() == ErrorKind::StoreUnavailable => {
+                let known = *self.only_partner.lock().unwrap_or_else(PoisonError::into_inner);
+                return known.ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
+        *self.only_partner.lock().unwrap_or_else(PoisonError::into_inner) = match tenants.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        match tenants.as_slice() {
             [] => Err(Error::new(ErrorKind::ConsentRequired, operation, "no partner has consented yet")
                 .with_hint("run `partnersam consent PARTNER` and sign in with MFA")),
             [only] => Ok(*only),

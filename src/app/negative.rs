@@ -59,6 +59,11 @@ impl Negative {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).app = Some((error, Instant::now() + REFUSAL));
     }
 
+    /// Forgets everything.
+    pub(crate) fn forget_all(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Remembered::default();
+    }
+
     /// Forgets what a partner was refused: a new consent starts afresh.
     pub(crate) fn forget(&self, partner: TenantId) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,7 +18,7 @@ use crate::protocol::classify::{GrantFate, OtherAudiences, Verdict};
 use crate::protocol::token_reply::TokenReply;
 use crate::protocol::{jwt, mfa, oauth};
 use crate::secret::{AccessToken, RefreshToken};
-use crate::store::{Expect, Grant, GrantFacts, GrantKey, GrantState, TokenFacts, TokenKey, Written};
+use crate::store::{Expect, Grant, GrantFacts, GrantKey, GrantState, StoreCondition, TokenFacts, TokenKey, Written};
 
 /// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too, except where
 /// a refresh token is good for one use.
@@ -45,6 +45,21 @@ const MOST_REREADS: u32 = 8;
 /// Rotated refresh tokens that could be written neither to the store nor beside it. The last resort: this process's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved(Mutex<HashMap<GrantKey, (RefreshToken, GrantFacts, u64)>>);
+
+impl Unsaved {
+    /// How a store is whose grants are here.
+    pub(super) fn condition(&self) -> StoreCondition {
+        let unsaved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsaved.is_empty() {
+            return StoreCondition::Ok;
+        }
+        let since = unsaved.values().map(|(_, facts, _)| facts.last_redeemed_on).min().unwrap_or_default();
+        let error =
+            Error::new(ErrorKind::StoreUnwritable, "store", "a rotated grant is kept in this process's memory only")
+                .with_hint("make the store writable before this process ends");
+        StoreCondition::Degraded { since, error }
+    }
+}
 
 impl Inner {
     /// Redeems the grant for `key`. `bypass` passes over what the store has.

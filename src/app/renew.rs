@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::consent::first_audience;
@@ -43,16 +44,40 @@ impl App {
     pub async fn renew_due(
         &self,
         by: UnixTime,
+        progress: impl FnMut(usize, usize, &Renewed) + Send,
+    ) -> Result<Vec<Renewed>> {
+        self.renew_due_but(by, HashSet::new(), progress).await
+    }
+
+    /// [`App::renew_due`], passing over some.
+    pub(super) async fn renew_due_but(
+        &self,
+        by: UnixTime,
+        passed_over: HashSet<TenantId>,
+        progress: impl FnMut(usize, usize, &Renewed) + Send,
+    ) -> Result<Vec<Renewed>> {
+        let outcome = self.renew_claimed(by, passed_over, progress).await;
+        // What failed is for others to try, too.
+        if let Err(error) = self.inner().store.release_claims().await {
+            tracing::debug!(%error, "what is still due stays ours until this process ends");
+        }
+        outcome
+    }
+
+    async fn renew_claimed(
+        &self,
+        by: UnixTime,
+        mut seen: HashSet<TenantId>,
         mut progress: impl FnMut(usize, usize, &Renewed) + Send,
     ) -> Result<Vec<Renewed>> {
         let inner = self.inner();
+        let passed_over = seen.len();
         let mut done: Vec<Renewed> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
         loop {
             // Those that failed are still due, and come again at the head of the list.
             let due = inner
                 .store
-                .due(&inner.key, by, PAGE + seen.len())
+                .claim_due(&inner.key, by, PAGE + seen.len())
                 .await
                 .map_err(|error| error.in_operation("renew"))?;
             let mut waiting = due.into_iter().filter(|tenant| seen.insert(*tenant)).collect::<Vec<_>>().into_iter();
@@ -67,7 +92,7 @@ impl App {
                     flying.push(async move { Renewed { partner, result: inner.renew(partner).await } });
                 }
                 let Some(renewed) = flying.next().await else { break };
-                progress(done.len() + 1, seen.len(), &renewed);
+                progress(done.len() + 1, seen.len() - passed_over, &renewed);
                 let stops = matches!(&renewed.result, Err(error) if stops_all(error.kind()));
                 done.push(renewed);
                 if stops && let Some(Renewed { result: Err(error), .. }) = done.last() {

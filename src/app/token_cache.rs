@@ -81,6 +81,10 @@ impl TokenCache {
         self.0.remove(key);
     }
 
+    pub(crate) fn forget_all(&self) {
+        self.0.clear();
+    }
+
     pub(crate) fn forget(&self, partner: TenantId) {
         self.0.retain(|key, _| key.partner != partner);
     }

@@ -426,6 +426,24 @@ pub enum StoreCondition {
     },
 }
 
+impl StoreCondition {
+    /// The word used in JSON: `ok` or `degraded`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded { .. } => "degraded",
+        }
+    }
+
+    /// What is wrong.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Ok => None,
+            Self::Degraded { error, .. } => Some(error),
+        }
+    }
+}
+
 /// One redemption at a time per key, across processes. Dropping it, or dying, lets go of it; it is for load, never for correctness.
 pub trait Lease: Send + fmt::Debug {}
 

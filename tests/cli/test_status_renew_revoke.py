@@ -46,6 +46,8 @@ def test_an_empty_store_is_no_failure(cli: Cli) -> None:
         "authority",
         "client_id",
         "store",
+        "store_condition",
+        "store_error",
         "app_credentials",
         "mfa_refusals",
         "grants",

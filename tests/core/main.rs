@@ -1,5 +1,5 @@
 //! The core against a live emulator over TLS: what crosses the boundary between app, store, transport and service.
-#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod audit;
 mod claims;
@@ -7,10 +7,16 @@ mod consent;
 mod customers;
 mod doctor;
 mod explanations;
+#[cfg(all(unix, feature = "postgres"))]
+mod fleet;
 mod isolation;
 mod purposes;
 mod refusals;
 mod renewal;
 mod rotation;
+#[cfg(all(unix, feature = "postgres"))]
+#[path = "../../src/store/postgres/server.rs"]
+mod server;
 mod tokens;
+mod watch;
 mod world;

@@ -62,6 +62,13 @@ impl World {
         App::open(config(self.folder.path())).await.expect("an app")
     }
 
+    /// An app with another store, as another host would have it.
+    pub(crate) async fn app_at(&self, store: &str, parts: Parts) -> App {
+        let mut config = config(self.folder.path());
+        config.store = store.to_owned();
+        App::open_with(config, parts).await.expect("an app")
+    }
+
     /// An app on the same store and emulator, with what `change` changes, and everything that it sends.
     pub(crate) async fn watched_app(&self, change: impl FnOnce(&mut Config)) -> (App, Sent) {
         let mut config = config(self.folder.path());

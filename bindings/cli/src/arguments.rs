@@ -109,6 +109,7 @@ impl Verb {
         match self {
             Self::Emulator(_) => true,
             Self::Run(arguments) => arguments.again_on_challenge,
+            Self::Renew(arguments) => arguments.watch,
             _ => false,
         }
     }

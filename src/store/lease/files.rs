@@ -35,7 +35,7 @@ impl Leases {
             private_file::folder(&self.folder)?;
             let _ = self.made.set(());
         }
-        let path = self.folder.join(format!("{:04}", stripe(name)));
+        let path = self.folder.join(file_name(name));
         let file = private_file::open_for_lock(&path)?;
         let locked = poll(patience, || match file.try_lock() {
             Ok(()) => Ok(Some(())),
@@ -64,6 +64,11 @@ impl Drop for HeldFile {
             let _ = self.file.unlock();
         }
     }
+}
+
+/// A lease that is held for as long as a process runs must not share its file with those that others wait for.
+fn file_name(name: &str) -> String {
+    if name.starts_with("herald ") { format!("herald-{:04}", stripe(name)) } else { format!("{:04}", stripe(name)) }
 }
 
 /// The same name has the same stripe in every process and version.

@@ -16,22 +16,22 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65_534;
 
 /// A running server. It ends, and its folder goes, when this is dropped or the process ends in whatever way: whoever started it waits for the end of a pipe.
-pub(super) struct Server {
-    pub(super) folder: PathBuf,
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) folder: PathBuf,
+    pub(crate) port: u16,
     bin: PathBuf,
     ends_with_us: Option<ChildStdin>,
 }
 
 /// The one server of a test process.
-pub(super) fn shared() -> &'static Server {
+pub(crate) fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start("off"))
 }
 
 impl Server {
     /// Starts one. `fsync` is on only where a test is about what a crash leaves.
-    pub(super) fn start(fsync: &str) -> Self {
+    pub(crate) fn start(fsync: &str) -> Self {
         let bin = programs();
         let folder = TempDir::with_prefix("psam-pg-").unwrap().keep();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// Starts the server anew where it was stopped.
-    pub(super) fn go(&mut self) {
+    pub(crate) fn go(&mut self) {
         const WATCHED: &str = "\"$1\" -D \"$2/data\" >\"$2/log\" 2>&1 & pid=$!; echo $pid >\"$2/pid\"; cat >/dev/null; \
             [ \"$(cat \"$2/pid\")\" = $pid ] || exit 0; kill -QUIT $pid; wait $pid; [ -e \"$2/keep\" ] || rm -rf \"$2\"";
         let mut command = as_nobody(Path::new("/bin/sh"));
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Ends the server at once, as a crash does: nothing is written any more, and it recovers at the next start.
-    pub(super) fn crash(&self) {
+    pub(crate) fn crash(&self) {
         let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
         assert!(Command::new("kill").args(["-QUIT", pid.trim()]).status().unwrap().success());
         while self.folder.join("data/postmaster.pid").exists() {
@@ -110,7 +110,7 @@ impl Server {
     }
 
     /// Makes a database; gives its URI over the socket.
-    pub(super) fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
@@ -118,12 +118,12 @@ impl Server {
     }
 
     /// The URI of a database over the socket.
-    pub(super) fn uri(&self, database: &str) -> String {
+    pub(crate) fn uri(&self, database: &str) -> String {
         format!("postgres://postgres@/{database}?host={}&port={}", self.folder.display(), self.port)
     }
 
     /// Runs statements in a database, as its superuser.
-    pub(super) fn sql(&self, database: &str, statements: &str) -> String {
+    pub(crate) fn sql(&self, database: &str, statements: &str) -> String {
         let mut psql = Command::new(self.bin.join("psql"));
         psql.args([
             "-qXAt",
@@ -141,12 +141,6 @@ impl Server {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
-}
-
-/// The database's name in a URI of [`Server::database`].
-pub(super) fn name_in(uri: &str) -> &str {
-    let (place, _) = uri.split_once('?').unwrap();
-    place.rsplit_once('/').unwrap().1
 }
 
 fn programs() -> PathBuf {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
-use super::server::{Server, name_in, shared};
+use super::server::{Server, shared};
 use super::*;
 use crate::store::fixtures::*;
 use crate::store::key::{KeyRequest, StoreKey};
@@ -49,6 +49,12 @@ fn store_at(uri: &str) -> PostgresStore {
 
 async fn put(store: &PostgresStore, number: u128, facts: &GrantFacts, expect: Expect) -> Written {
     store.put_grant(&grant_key(number), &RefreshToken::new("not-a-real-refresh-token"), facts, expect).await.unwrap()
+}
+
+/// The database's name in a URI of the server's.
+fn name_in(uri: &str) -> &str {
+    let (place, _) = uri.split_once('?').unwrap();
+    place.rsplit_once('/').unwrap().1
 }
 
 /// What a store was told, as it comes.

@@ -15,6 +15,7 @@ pub(crate) mod revoke;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod token;
+pub(crate) mod watch;
 
 use std::process::Command;
 

@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use partnersam::TenantRef;
 use partnersam::app::renew::Renewed;
 
-use super::{End, Outcome};
+use super::{End, Outcome, watch};
 use crate::arguments::tenant;
 use crate::escape::for_terminal;
 use crate::exit;
@@ -17,9 +17,11 @@ Examples:
   partnersam renew
   partnersam renew --within 30
   partnersam renew fabrikam.com
+  partnersam renew --watch --alert-command 'mail -s partnersam ops@example.com'
 
-A grant is due a week after its last use. Run it from a timer, once a day. One partner's failure does not stop the others; the exit code is 4 \
-where a partner must sign in again";
+A grant is due a week after its last use. Run it from a timer, once a day, or let --watch run as a service, on every host if you like: each grant is \
+renewed once. One partner's failure does not stop the others; the exit code is 4 where a partner must sign in again. --watch goes on until SIGTERM or \
+Ctrl-C and ends with 0; it tells of each step towards a grant's end (30, 14, 7, 1 days, expired, ended) once, on standard error and to --alert-command";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -36,7 +38,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=3650), conflicts_with = "partner")]
     within: u32,
 
-    /// One JSON object on standard output
+    /// Go on: renew each grant when its turn comes
+    #[arg(long, conflicts_with_all = ["partner", "within"])]
+    pub(crate) watch: bool,
+
+    /// What the shell runs when a grant nears its end and a person must act; what there is to know comes on standard input, as JSON
+    #[arg(long, value_name = "COMMAND", requires = "watch")]
+    pub(crate) alert_command: Option<String>,
+
+    /// One JSON object on standard output; with --watch one for each thing that happens
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -44,6 +54,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     const DAY: i64 = 24 * 3600;
     let (app, terminal) = (session.app().await?, session.terminal);
+    if arguments.watch {
+        return watch::run(&arguments, &app, terminal).await;
+    }
     let renewed = match &arguments.partner {
         Some(partner) => {
             let expires_on = app.renew(partner).await?;

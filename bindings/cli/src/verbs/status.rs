@@ -64,6 +64,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     }
     let now = now();
     let store = app.store_location();
+    let condition = app.store_condition();
+    if let Some(error) = condition.error() {
+        terminal.say(format_args!("the store is degraded: {}", for_terminal(error.message())));
+        terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
+    }
     let credentials = app.credentials();
     if arguments.json {
         let report = StatusReport {
@@ -71,6 +76,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             authority: app.config().authority.name(),
             client_id: app.config().client_id.as_str(),
             store: &store,
+            store_condition: condition.as_str(),
+            store_error: condition.error().map(partnersam::Error::to_document),
             app_credentials: credentials.iter().map(|status| CredentialReport::new(status, now)).collect(),
             mfa_refusals: refusals.iter().map(partnersam::Error::to_document).collect(),
             grants: grants.iter().map(|grant| GrantReport::new(grant, now)).collect(),
