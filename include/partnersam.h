@@ -67,6 +67,11 @@ typedef struct psam_app psam_app;
 typedef struct psam_cancel psam_cancel;
 
 /*
+ What a check-up found. Owned by the caller, who ends it with psam_checkup_free().
+ */
+typedef struct psam_checkup psam_checkup;
+
+/*
  A link to send to a partner. Owned by the caller, who ends it with psam_consent_link_free(); the link itself stays good.
  */
 typedef struct psam_consent_link psam_consent_link;
@@ -103,6 +108,33 @@ typedef struct psam_token psam_token;
  the store, 9xxx a defect.
  */
 typedef int32_t psam_status;
+
+/*
+ Signs `message` and writes the signature to `signature`, which has room for `*signature_length` bytes (at least 1024), and its length to
+ `*signature_length`. `algorithm` is "PS256" (RSASSA-PSS with SHA-256 and a salt of 32 bytes) or "RS256" (RSASSA-PKCS1-v1_5 with SHA-256); the
+ message is not hashed yet. Returns 0 when it did, and any other number when it did not. The texts and places are good during the call only.
+
+ It is called on a thread of the library's, perhaps on several at once, and may block. It must return: a longjmp() or a C++ exception that leaves it
+ is undefined behaviour. It must not call a function that waits (psam_token_get and its kin) on the same app.
+ */
+typedef int32_t (*psam_sign)(void *user_data,
+                             const char *algorithm,
+                             const uint8_t *message,
+                             size_t message_length,
+                             uint8_t *signature,
+                             size_t *signature_length);
+
+/*
+ Ends what `user_data` points to. Called once, on any thread, when no function can be called with it any more: after psam_app_free() and the last
+ operation that was under way, or before the opening function returns, where that fails. In a forked child it may not be called at all.
+ */
+typedef void (*psam_free_user_data)(void *user_data);
+
+/*
+ Writes an assertion, a signed JWT in its compact form, to `assertion`, which has room for `*assertion_length` bytes (at least 16384), and its length
+ without a NUL to `*assertion_length`. Returns 0 when it did, and any other number when it did not. The rules are those of psam_sign.
+ */
+typedef int32_t (*psam_fetch_assertion)(void *user_data, uint8_t *assertion, size_t *assertion_length);
 
 /*
  What may be asked of a token besides whose and what for. Initialize it with struct_size alone:
@@ -176,6 +208,11 @@ typedef struct psam_consent_options {
      */
     uint32_t flags;
 } psam_consent_options;
+
+/*
+ How a check went: one of the PSAM_LEVEL_ constants.
+ */
+typedef int32_t psam_level;
 
 /*
  It went well.
@@ -542,6 +579,21 @@ typedef struct psam_consent_options {
  */
 #define PSAM_MFA_NO 2
 
+/*
+ As it should be.
+ */
+#define PSAM_LEVEL_PASS 0
+
+/*
+ It works, or could not be told; somebody should look.
+ */
+#define PSAM_LEVEL_WARN 1
+
+/*
+ It does not work.
+ */
+#define PSAM_LEVEL_FAIL 2
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -738,6 +790,35 @@ psam_status psam_app_open_file(const char *path,
  seconds to be saved. NULL is no error.
  */
 psam_status psam_app_free(struct psam_app *app);
+
+/*
+ Opens an app whose key is elsewhere: `sign` signs for it. The configuration names the key's certificate, in PEM and without a key, with
+ certificate_file. One signature serves all tokens of a tenant for nine minutes.
+
+ config_json: as for psam_app_open(). user_data: handed to `sign` as it is; may be NULL. free_user_data: may be NULL.
+
+ Errors: PSAM_ERROR_CONFIG_INVALID, PSAM_ERROR_CONFIG_MISSING.
+ */
+psam_status psam_app_open_with_signer(const char *config_json,
+                                      psam_sign sign,
+                                      void *user_data,
+                                      psam_free_user_data free_user_data,
+                                      struct psam_app **out,
+                                      struct psam_error **error);
+
+/*
+ Opens an app that proves itself by another identity provider's word: `fetch` brings an assertion for each use.
+
+ config_json: as for psam_app_open(). user_data: handed to `fetch` as it is; may be NULL. free_user_data: may be NULL.
+
+ Errors: PSAM_ERROR_CONFIG_INVALID, PSAM_ERROR_CONFIG_MISSING.
+ */
+psam_status psam_app_open_with_assertion(const char *config_json,
+                                         psam_fetch_assertion fetch,
+                                         void *user_data,
+                                         psam_free_user_data free_user_data,
+                                         struct psam_app **out,
+                                         struct psam_error **error);
 
 /*
  Makes a cancel handle. About 260,000 can be open at a time.
@@ -1109,6 +1190,38 @@ psam_status psam_grant_revoke(const struct psam_app *app,
                               const struct psam_cancel *cancel,
                               int32_t *removed,
                               struct psam_error **error);
+
+/*
+ Looks at everything that has to be right for a token to come: the app's credentials, the store and its key, the way to the service, the clock, the
+ redirect address; and for a partner the grant, a new token for each audience, MFA, the role in Partner Center, and one customer. May wait for store and
+ network. What does not work is a finding, not an error.
+
+ partner: tenant id or domain; NULL where there is one grant only. customer: one of the partner's customers; NULL for none. cancel: ends the wait when it
+ is tripped; NULL for none.
+ */
+psam_status psam_doctor(const struct psam_app *app,
+                        const char *partner,
+                        const char *customer,
+                        const struct psam_cancel *cancel,
+                        struct psam_checkup **out,
+                        struct psam_error **error);
+
+/*
+ Ends a check-up. The text that was read from it ends with it. NULL is no error.
+ */
+psam_status psam_checkup_free(struct psam_checkup *checkup);
+
+/*
+ The worst of the findings: one of the PSAM_LEVEL_ constants; PSAM_LEVEL_FAIL where the handle is not valid.
+ */
+psam_level psam_checkup_verdict(const struct psam_checkup *checkup);
+
+/*
+ The whole check-up as one JSON object: schema_version, version, authority, verdict, and findings, each with check, about, level, message, fix,
+ error_number, error_id, codes and correlation_id. Safe to paste: names of tenants and accounts give way to what they stand for, ids are cut short, and
+ no secret is in it. NULL where the handle is not valid.
+ */
+const char *psam_checkup_json(const struct psam_checkup *checkup);
 
 /*
  Explains a number ("50076", "AADSTS50076", "900421", "2001"), a name ("SecretNotFound", "ConsentRequired", "invalid_grant"), or a whole error

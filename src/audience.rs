@@ -53,6 +53,17 @@ impl Audience {
         }
     }
 
+    /// Refuses an address of another cloud than `cloud`: a token for it would be good nowhere.
+    ///
+    /// Errors: `CloudMismatch`, with the name of the right cloud.
+    pub fn check_cloud(&self, cloud: Cloud) -> Result<()> {
+        let (Self::Resource(text) | Self::Scope(text)) = self else { return Ok(()) };
+        match Url::parse(text).ok().as_ref().and_then(Url::host_str) {
+            Some(host) => cloud.check_host("the audience", host),
+            None => Ok(()),
+        }
+    }
+
     /// The resource as v1 requests name it and as the token's `aud` shows it; none for a bare scope.
     pub fn resource(&self, cloud: Cloud) -> Option<&str> {
         let hosts = cloud.hosts();

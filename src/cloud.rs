@@ -80,6 +80,117 @@ impl Cloud {
     }
 }
 
+/// Hosts of one cloud beside those of its row: older names of its sign-in, services that have several, and what names of vaults and stores end with. A
+/// name that begins with a dot is an ending.
+const FURTHER_HOSTS: [(Cloud, &[&str]); 3] = [
+    (
+        Cloud::Public,
+        &[
+            "login.windows.net",
+            "login.microsoft.com",
+            "sts.windows.net",
+            "management.core.windows.net",
+            "outlook.office.com",
+            ".vault.azure.net",
+            ".onmicrosoft.com",
+        ],
+    ),
+    (
+        Cloud::UsGovernment,
+        &[
+            "login.usgovcloudapi.net",
+            "login-us.microsoftonline.com",
+            "management.core.usgovcloudapi.net",
+            "dod-graph.microsoft.us",
+            ".vault.usgovcloudapi.net",
+            ".onmicrosoft.us",
+        ],
+    ),
+    (
+        Cloud::China,
+        &[
+            "login.chinacloudapi.cn",
+            "sts.chinacloudapi.cn",
+            "management.core.chinacloudapi.cn",
+            ".vault.azure.cn",
+            ".partner.onmschina.cn",
+        ],
+    ),
+];
+
+impl Cloud {
+    /// The clouds that a host, or a tenant's first domain, belongs to: none where it is nobody's known, two where it serves both.
+    pub fn of_host(host: &str) -> Vec<Self> {
+        let host = host.to_ascii_lowercase();
+        let of_row = |cloud: Self| {
+            let row = cloud.hosts();
+            [row.authority, row.partner_center, row.graph, row.arm, row.exchange, row.key_vault]
+                .into_iter()
+                .any(|address| address.strip_prefix("https://") == Some(host.as_str()))
+        };
+        let further = |cloud: Self| {
+            FURTHER_HOSTS.iter().filter(|(of, _)| *of == cloud).flat_map(|(_, hosts)| *hosts).any(|known| {
+                if known.starts_with('.') { host.ends_with(known) && host.len() > known.len() } else { host == **known }
+            })
+        };
+        Self::ALL.into_iter().filter(|cloud| of_row(*cloud) || further(*cloud)).collect()
+    }
+
+    /// What the host names of Key Vaults end with, with the dot: `.vault.azure.net`.
+    pub fn key_vault_suffix(self) -> &'static str {
+        match self {
+            Self::Public => ".vault.azure.net",
+            Self::UsGovernment => ".vault.usgovcloudapi.net",
+            Self::China => ".vault.azure.cn",
+        }
+    }
+
+    /// Refuses a host that is known to be of other clouds only; `what` says what has it.
+    ///
+    /// Errors: `CloudMismatch`, with the name of the right cloud.
+    pub fn check_host(self, what: &str, host: &str) -> Result<()> {
+        let clouds = Self::of_host(host);
+        match clouds.first() {
+            Some(other) if !clouds.contains(&self) => Err(Error::new(
+                ErrorKind::CloudMismatch,
+                "cloud",
+                format!("{what} is not of the configured cloud {self} but of another: {other}"),
+            )
+            .with_hint(format!(
+                "set `cloud` to \"{other}\", with an app registered there, or name the service's address in {self}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a host claims to be Microsoft's sign-in, known or not: by its domain it could be, and a secret must not follow the claim.
+pub fn claims_to_be_entra(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let domains = [
+        "microsoftonline.com",
+        "microsoftonline.us",
+        "microsoftonline.cn",
+        "microsoftonline-p.com",
+        "microsoftonline.de",
+        "windows.net",
+        "microsoft.com",
+        "chinacloudapi.cn",
+        "usgovcloudapi.net",
+        "sovcloud-identity.fr",
+        "sovcloud-identity.de",
+        "sovcloud-identity.sg",
+    ];
+    let is_sign_in = host.starts_with("login")
+        || host.starts_with("sts.")
+        || host.contains("microsoftonline")
+        || host.contains("sovcloud-identity");
+    is_sign_in
+        && domains
+            .iter()
+            .any(|domain| host == *domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+}
+
 impl fmt::Display for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.hosts().name)
@@ -177,6 +288,19 @@ impl Authority {
             ));
         }
         let login = https("authority.issuer", issuer)?;
+        let host = login.host_str().unwrap_or_default();
+        if claims_to_be_entra(host) || !Cloud::of_host(host).is_empty() {
+            let hint = match Cloud::of_host(host).first() {
+                Some(cloud) => format!("leave the table out and set `cloud` to \"{cloud}\""),
+                None => "leave the table out; the clouds are public, us-government and china".to_owned(),
+            };
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "open",
+                "authority.issuer claims to be Microsoft's, and is none of the known clouds' sign-in",
+            )
+            .with_hint(hint));
+        }
         Ok(Self {
             name: format!("generic:{name}"),
             kind: AuthorityKind::Generic,
@@ -322,6 +446,52 @@ mod tests {
             "https://evil.example/login.microsoftonline.com",
         ] {
             assert!(!authority.allows(&Url::parse(bad).expect("url")), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn a_host_tells_its_cloud() {
+        for (host, clouds) in [
+            ("graph.microsoft.com", vec![Cloud::Public]),
+            ("GRAPH.microsoft.US", vec![Cloud::UsGovernment]),
+            ("sts.windows.net", vec![Cloud::Public]),
+            ("myvault.vault.azure.cn", vec![Cloud::China]),
+            ("fabrikam.onmicrosoft.us", vec![Cloud::UsGovernment]),
+            ("api.partnercenter.microsoft.com", vec![Cloud::Public, Cloud::UsGovernment]),
+            ("contoso.crm.dynamics.com", vec![]),
+            (".vault.azure.net", vec![]),
+            ("graph.microsoft.us.evil.example", vec![]),
+        ] {
+            assert_eq!(Cloud::of_host(host), clouds, "{host}");
+        }
+        for cloud in Cloud::ALL {
+            let vault = cloud.hosts().key_vault.trim_start_matches("https://");
+            assert_eq!(cloud.key_vault_suffix(), format!(".{vault}"));
+            for other in Cloud::ALL {
+                let graph = other.hosts().graph.trim_start_matches("https://");
+                assert_eq!(cloud.check_host("the audience", graph).is_ok(), cloud == other, "{cloud} {other}");
+            }
+        }
+        let error = Cloud::Public.check_host("the audience", "graph.microsoft.us").expect_err("a mismatch");
+        assert_eq!(error.kind(), ErrorKind::CloudMismatch);
+        assert!(error.hint().contains("\"us-government\""), "{error}");
+    }
+
+    #[test]
+    fn what_claims_to_be_microsofts_is_no_authority_of_ones_own() {
+        for bad in [
+            "https://login.microsoftonline.com/common/v2.0",
+            "https://login.windows.net/",
+            "https://sts.chinacloudapi.cn/",
+            "https://login.microsoftonline.de/",
+            "https://login-new.microsoftonline.com/",
+            "https://login.sovcloud-identity.fr/",
+        ] {
+            let error = Authority::generic("lab", bad, false).expect_err("a refusal");
+            assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{bad}");
+        }
+        for good in ["https://idp.example/", "https://login.example/", "https://microsoftonline.com.idp.example/"] {
+            assert!(Authority::generic("lab", good, false).is_ok(), "{good}");
         }
     }
 

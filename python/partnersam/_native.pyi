@@ -43,16 +43,32 @@ class PartnerApp:
     """One app registration with its store: consents, grants, tokens. Safe to share between threads, and after a fork."""
 
     @staticmethod
-    def from_env() -> PartnerApp:
-        """The app that the environment and the user's configuration file describe."""
+    def from_env(
+        *, signer: Callable[[str, bytes], bytes] | None = None, assertion: Callable[[], str] | None = None
+    ) -> PartnerApp:
+        """The app that the environment and the user's configuration file describe.
+
+        `signer(algorithm, message)` signs with the key of the configuration's `certificate_file` (`PS256` or `RS256`; the message is hashed by it);
+        `assertion()` returns an assertion that another identity provider issues. They come before every other credential, and run on threads of their own.
+        """
 
     @staticmethod
-    def from_config(path: str | os.PathLike[str]) -> PartnerApp:
-        """The app that this TOML file describes, then the environment."""
+    def from_config(
+        path: str | os.PathLike[str],
+        *,
+        signer: Callable[[str, bytes], bytes] | None = None,
+        assertion: Callable[[], str] | None = None,
+    ) -> PartnerApp:
+        """The app that this TOML file describes, then the environment. Callables as in `from_env`."""
 
     @staticmethod
-    def from_dict(config: Mapping[str, Any]) -> PartnerApp:
-        """The app that a mapping with the keys of the configuration file describes, then the environment. It may also hold `client_secret`."""
+    def from_dict(
+        config: Mapping[str, Any],
+        *,
+        signer: Callable[[str, bytes], bytes] | None = None,
+        assertion: Callable[[], str] | None = None,
+    ) -> PartnerApp:
+        """Callables as in `from_env`. The app that a mapping with the keys of the configuration file describes, then the environment. It may also hold `client_secret`."""
 
     @property
     def client_id(self) -> str:
@@ -65,6 +81,18 @@ class PartnerApp:
     @property
     def store(self) -> str:
         """Where its grants are."""
+
+    @property
+    def app_credentials(self) -> list[dict[str, Any]]:
+        """How the app's credentials stand, the newer first: `credential`, `standing` (`good`, `ends_soon`, `ended`, `unknown`), `expires_on`,
+        `expires_in` (seconds), `ends_within_days`, `readable`. Sends nothing.
+        """
+
+    def doctor(self, partner: str | None = None, customer: str | None = None) -> dict[str, Any]:
+        """Looks at everything that has to be right for a token to come; the document that `partnersam doctor --json` prints. Safe to paste."""
+
+    def check_mfa(self, partner: str) -> str:
+        """Asks Partner Center whether it takes this partner's tokens for ones with MFA: `yes`, `no` or `unknown`. The grant remembers a yes and a no."""
 
     def token(
         self,
@@ -575,6 +603,8 @@ class _Starter:
     def complete_device_consent(
         self, done: _Done, device: DeviceConsent, allow_without_mfa: bool
     ) -> _Operation[Consented]: ...
+    def doctor(self, done: _Done, partner: str | None, customer: str | None) -> _Operation[dict[str, Any]]: ...
+    def check_mfa(self, done: _Done, partner: str) -> _Operation[str]: ...
     def grants(self, done: _Done) -> _Operation[list[Grant]]: ...
     def grant(self, done: _Done, partner: str) -> _Operation[Grant]: ...
     def import_grant(

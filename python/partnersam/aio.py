@@ -38,19 +38,33 @@ class PartnerApp:
         self._starter = app._starter()
 
     @classmethod
-    def from_env(cls) -> PartnerApp:
+    def from_env(
+        cls, *, signer: Callable[[str, bytes], bytes] | None = None, assertion: Callable[[], str] | None = None
+    ) -> PartnerApp:
         """The app that the environment and the user's configuration file describe."""
-        return cls(_native.PartnerApp.from_env())
+        return cls(_native.PartnerApp.from_env(signer=signer, assertion=assertion))
 
     @classmethod
-    def from_config(cls, path: str | os.PathLike[str]) -> PartnerApp:
+    def from_config(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        signer: Callable[[str, bytes], bytes] | None = None,
+        assertion: Callable[[], str] | None = None,
+    ) -> PartnerApp:
         """The app that this TOML file describes, then the environment."""
-        return cls(_native.PartnerApp.from_config(path))
+        return cls(_native.PartnerApp.from_config(path, signer=signer, assertion=assertion))
 
     @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> PartnerApp:
+    def from_dict(
+        cls,
+        config: Mapping[str, Any],
+        *,
+        signer: Callable[[str, bytes], bytes] | None = None,
+        assertion: Callable[[], str] | None = None,
+    ) -> PartnerApp:
         """The app that a mapping with the keys of the configuration file describes, then the environment."""
-        return cls(_native.PartnerApp.from_dict(config))
+        return cls(_native.PartnerApp.from_dict(config, signer=signer, assertion=assertion))
 
     @property
     def client_id(self) -> str:
@@ -66,6 +80,19 @@ class PartnerApp:
     def store(self) -> str:
         """Where its grants are."""
         return self._app.store
+
+    @property
+    def app_credentials(self) -> list[dict[str, Any]]:
+        """How the app's credentials stand, the newer first. Sends nothing."""
+        return self._app.app_credentials
+
+    async def doctor(self, partner: str | None = None, customer: str | None = None) -> dict[str, Any]:
+        """Looks at everything that has to be right for a token to come; the document that `partnersam doctor --json` prints."""
+        return await _ended(self._starter.doctor, partner, customer)
+
+    async def check_mfa(self, partner: str) -> str:
+        """Asks Partner Center whether it takes this partner's tokens for ones with MFA: `yes`, `no` or `unknown`."""
+        return await _ended(self._starter.check_mfa, partner)
 
     async def token(
         self,

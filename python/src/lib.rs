@@ -1,6 +1,7 @@
 //! `partnersam._native`: the core for Python. It joins and converts; what is decided is decided in the core.
 
 mod auth;
+mod callbacks;
 #[cfg(feature = "command")]
 mod command;
 mod consent;

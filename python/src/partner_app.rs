@@ -5,17 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use partnersam::app::consent::{ConsentOptions, ConsentRequest, ResponseMode};
+use partnersam::app::credentials::CredentialReport;
+use partnersam::app::doctor::DoctorRequest;
 use partnersam::app::renew;
 use partnersam::app::token::TokenRequest;
 use partnersam::clock::{Clock, SystemClock};
 use partnersam::secret::RefreshToken;
 use partnersam::{Config, TenantRef};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
 use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::callbacks::callbacks;
 use crate::consent::{Completing, ConsentLink, Consented, DeviceConsent, reply};
 use crate::credential::Credential;
 use crate::error::{Failure, invalid};
@@ -46,21 +50,37 @@ const FORM_POST: &str = "form_post";
 impl PartnerApp {
     /// The app that the environment and the user's configuration file describe.
     #[staticmethod]
-    fn from_env(py: Python<'_>) -> PyResult<Self> {
-        Self::open(py, Config::from_env)
+    #[pyo3(signature = (*, signer=None, assertion=None))]
+    fn from_env(py: Python<'_>, signer: Option<Py<PyAny>>, assertion: Option<Py<PyAny>>) -> PyResult<Self> {
+        let callbacks = callbacks(py, signer, assertion)?;
+        Self::open(py, move || Config::from_env_with(callbacks))
     }
 
     /// The app that this TOML file describes, then the environment.
     #[staticmethod]
-    fn from_config(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Self::open(py, move || Config::from_file(&path))
+    #[pyo3(signature = (path, *, signer=None, assertion=None))]
+    fn from_config(
+        py: Python<'_>,
+        path: PathBuf,
+        signer: Option<Py<PyAny>>,
+        assertion: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let callbacks = callbacks(py, signer, assertion)?;
+        Self::open(py, move || Config::from_file_with(&path, callbacks))
     }
 
     /// The app that a mapping with the keys of the configuration file describes, then the environment. It may also hold `client_secret`.
     #[staticmethod]
-    fn from_dict(py: Python<'_>, config: &Bound<'_, PyMapping>) -> PyResult<Self> {
+    #[pyo3(signature = (config, *, signer=None, assertion=None))]
+    fn from_dict(
+        py: Python<'_>,
+        config: &Bound<'_, PyMapping>,
+        signer: Option<Py<PyAny>>,
+        assertion: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let text = Zeroizing::new(Value::Object(json::from_python(config)?).to_string());
-        Self::open(py, move || Config::from_json(&text))
+        let callbacks = callbacks(py, signer, assertion)?;
+        Self::open(py, move || Config::from_json_with(&text, callbacks))
     }
 
     /// The app's client id.
@@ -79,6 +99,33 @@ impl PartnerApp {
     #[getter]
     fn store(&self) -> &str {
         &self.handle.config.store
+    }
+
+    /// How the app's credentials stand, the newer first: `credential`, `standing` (`good`, `ends_soon`, `ended`, `unknown`), `expires_on`, `expires_in`
+    /// (seconds), `ends_within_days`, `readable`. Sends nothing.
+    #[getter]
+    fn app_credentials(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let app = self.handle.app().and_then(|app| app.app()).map_err(Failure::from)?;
+        let now = SystemClock.now();
+        let reports: Vec<_> =
+            py.detach(|| app.credentials().iter().map(|status| CredentialReport::new(status, now)).collect());
+        document(py, serde_json::to_value(reports))
+    }
+
+    /// Looks at everything that has to be right for a token to come; the document that `partnersam doctor --json` prints. Safe to paste.
+    #[pyo3(signature = (partner=None, customer=None))]
+    fn doctor(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        customer: Option<Bound<'_, PyString>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().doctor(py, How::Here, partner.as_ref(), customer.as_ref())
+    }
+
+    /// Asks Partner Center whether it takes this partner's tokens for ones with MFA: `yes`, `no` or `unknown`. The grant remembers a yes and a no.
+    fn check_mfa(&self, py: Python<'_>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().check_mfa(py, How::Here, &partner)
     }
 
     /// A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
@@ -251,7 +298,22 @@ impl PartnerApp {
 
 impl PartnerApp {
     fn open(py: Python<'_>, config: impl FnOnce() -> partnersam::Result<Config> + Send + 'static) -> PyResult<Self> {
-        Ok(Self { handle: Handle::open(py, config)?, recent: Recent::new(py) })
+        let app = Self { handle: Handle::open(py, config)?, recent: Recent::new(py) };
+        app.warn_of_credentials(py)?;
+        Ok(app)
+    }
+
+    /// A credential that ends soon is warned of where the program begins. One that cannot be read is told of where it is needed.
+    fn warn_of_credentials(&self, py: Python<'_>) -> PyResult<()> {
+        let app = self.handle.app().and_then(|app| app.app()).map_err(Failure::from)?;
+        for status in py.detach(|| app.credentials()) {
+            let (Some(days), Some(ends)) = (status.standing.notice(), status.expires_on) else { continue };
+            let when = if days == 0 { "has ended".to_owned() } else { format!("ends within {days} days") };
+            let text = format!("the app's {} {when}: {ends}", status.what);
+            let category = py.import("partnersam.exceptions")?.getattr("PartnerSamWarning")?;
+            py.import("warnings")?.call_method1("warn", (text, category))?;
+        }
+        Ok(())
     }
 
     fn operations(&self) -> Operations<'_> {
@@ -341,6 +403,20 @@ impl Starter {
         self.operations().complete_device_consent(py, How::Tell(done), device, allow_without_mfa)
     }
 
+    fn doctor(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Option<Bound<'_, PyString>>,
+        customer: Option<Bound<'_, PyString>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().doctor(py, How::Tell(done), partner.as_ref(), customer.as_ref())
+    }
+
+    fn check_mfa(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        self.operations().check_mfa(py, How::Tell(done), &partner)
+    }
+
     fn grants(&self, py: Python<'_>, done: Py<PyAny>) -> PyResult<Py<PyAny>> {
         self.operations().grants(py, How::Tell(done))
     }
@@ -400,6 +476,12 @@ fn token_key<'py>(
     }
 }
 
+/// A document of the core as Python has it.
+fn document(py: Python<'_>, document: serde_json::Result<Value>) -> PyResult<Py<PyAny>> {
+    let value = document.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    Ok(json::to_python(py, &value)?.unbind())
+}
+
 /// What an app can do, whichever way it is waited for.
 struct Operations<'a>(&'a Arc<Handle>);
 
@@ -434,6 +516,34 @@ impl Operations<'_> {
             recent.keep(py, key, token.clone_ref(py), fresh)?;
             Ok(token.into_any())
         })
+    }
+
+    fn doctor(
+        &self,
+        py: Python<'_>,
+        how: How,
+        partner: Option<&Bound<'_, PyString>>,
+        customer: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = DoctorRequest { partner: tenant(partner)?, customer: tenant(customer)? };
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { Ok(app.doctor(&request).await.report()) },
+            |py, report| document(py, serde_json::to_value(report)),
+        )
+    }
+
+    fn check_mfa(&self, py: Python<'_>, how: How, partner: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
+        let partner = named(partner)?;
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.check_mfa(&partner).await },
+            |py, answer| Ok(PyString::new(py, answer.evidence.verdict.as_str()).into_any().unbind()),
+        )
     }
 
     fn begin_consent(&self, py: Python<'_>, how: How, request: ConsentRequest) -> PyResult<Py<PyAny>> {

@@ -29,7 +29,7 @@ use self::document::{Document, expand_home, invalid, parsed};
 use self::emulator_ready::{EmulatorApp, EmulatorReady};
 use super::audit::AuditConfig;
 use super::credential::certificate::{CertificateFile, CertificateFiles};
-use super::credential::{AssertionCredential, Credentials, FederatedCredential, SecretCredential};
+use super::credential::{AssertionCredential, Callbacks, Credentials, FederatedCredential, SecretCredential};
 use crate::audience::Audience;
 use crate::clock::Clock;
 use crate::cloud::{Authority, Cloud};
@@ -136,26 +136,40 @@ pub fn default_store_path() -> Option<PathBuf> {
 impl Config {
     /// Reads the file that `PARTNERSAM_CONFIG` names, else the user's own where there is one, then the environment.
     pub fn from_env() -> Result<Self> {
-        Self::from_environment(&process_environment)
+        Self::from_env_with(Callbacks::default())
+    }
+
+    /// [`Config::from_env`] with callbacks by which the app proves itself.
+    pub fn from_env_with(callbacks: Callbacks) -> Result<Self> {
+        Self::from_environment_and(&process_environment, callbacks)
     }
 
     /// [`Config::from_env`] with the environment as an argument.
     pub fn from_environment(environment: Environment<'_>) -> Result<Self> {
+        Self::from_environment_and(environment, Callbacks::default())
+    }
+
+    fn from_environment_and(environment: Environment<'_>, callbacks: Callbacks) -> Result<Self> {
         match environment("PARTNERSAM_CONFIG") {
-            Some(path) => Self::from_file_and(Path::new(&path), environment),
+            Some(path) => Self::from_file_and(Path::new(&path), environment, callbacks),
             None => match default_config_path().filter(|path| path.is_file()) {
-                Some(path) => Self::from_file_and(&path, environment),
-                None => Self::build(&Document::default(), environment),
+                Some(path) => Self::from_file_and(&path, environment, callbacks),
+                None => Self::build(&Document { callbacks, ..Document::default() }, environment),
             },
         }
     }
 
     /// Reads `path`, then the environment.
     pub fn from_file(path: &Path) -> Result<Self> {
-        Self::from_file_and(path, &process_environment)
+        Self::from_file_with(path, Callbacks::default())
     }
 
-    fn from_file_and(path: &Path, environment: Environment<'_>) -> Result<Self> {
+    /// [`Config::from_file`] with callbacks by which the app proves itself.
+    pub fn from_file_with(path: &Path, callbacks: Callbacks) -> Result<Self> {
+        Self::from_file_and(path, &process_environment, callbacks)
+    }
+
+    fn from_file_and(path: &Path, environment: Environment<'_>, callbacks: Callbacks) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|error| {
             Error::new(ErrorKind::ConfigMissing, "open", "the configuration file cannot be read")
                 .with_context("file", path.display())
@@ -174,13 +188,18 @@ impl Config {
             )
             .with_context("file", path.display())
         })?;
-        let document = Document { values, folder: path.parent().map(Path::to_path_buf) };
+        let document = Document { values, folder: path.parent().map(Path::to_path_buf), callbacks };
         Self::build(&document, environment).map_err(|error| error.with_context("file", path.display()))
     }
 
     /// Reads the same keys from a JSON object, then the environment: how C and C# configure without a file. Here the object may also hold
     /// `client_secret`, for the caller has it in memory anyway.
     pub fn from_json(text: &str) -> Result<Self> {
+        Self::from_json_with(text, Callbacks::default())
+    }
+
+    /// [`Config::from_json`] with callbacks by which the app proves itself.
+    pub fn from_json_with(text: &str, callbacks: Callbacks) -> Result<Self> {
         let mut values: Map<String, Value> = serde_json::from_str(text).map_err(|_| {
             Error::new(
                 ErrorKind::ConfigInvalid,
@@ -200,7 +219,7 @@ impl Config {
                 process_environment(name)
             }
         };
-        Self::build(&Document { values, folder: None }, &with_secret)
+        Self::build(&Document { values, folder: None, callbacks }, &with_secret)
     }
 
     fn build(document: &Document, environment: Environment<'_>) -> Result<Self> {
@@ -354,11 +373,13 @@ impl Config {
         client_id: &ClientId,
         sample: Option<&EmulatorApp>,
     ) -> Result<Credentials> {
-        if let Some(secret) = environment("PARTNERSAM_CLIENT_SECRET") {
+        if let Some(secret) = environment("PARTNERSAM_CLIENT_SECRET").filter(|_| document.callbacks.is_empty()) {
             return Ok(Credentials::one(SecretCredential::new(ClientSecret::new(secret))));
         }
-        if let Some(credentials) = document.credentials(environment)? {
-            return Ok(match document.older()?.map(|older| older.credentials(environment)).transpose()?.flatten() {
+        let one_use = document.authority()?.is_some();
+        if let Some(credentials) = document.credentials(environment, one_use)? {
+            let older = document.older()?.map(|older| older.credentials(environment, one_use)).transpose()?.flatten();
+            return Ok(match older {
                 Some(older) => credentials.chain(older),
                 None => credentials,
             });

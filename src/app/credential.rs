@@ -1,6 +1,7 @@
 //! How the app proves itself at the token endpoint: the trait [`ClientCredential`], and what the configuration may name as one.
 
 pub mod assertion;
+mod callbacks;
 pub mod certificate;
 pub mod expiry;
 pub mod federated;
@@ -20,6 +21,7 @@ use crate::protocol::oauth::ClientAuthentication;
 use crate::secret::ClientSecret;
 
 pub use assertion::AssertionCredential;
+pub use callbacks::Callbacks;
 pub use federated::FederatedCredential;
 pub use secret::SecretCredential;
 

@@ -80,6 +80,8 @@ impl Inner {
         let TenantRef::Domain(domain) = name else {
             return Err(Error::new(ErrorKind::Internal, "tenant", "a tenant id was not taken for itself"));
         };
+        // `x.onmicrosoft.us` says itself where it is.
+        self.config.authority.cloud().check_host("the tenant", domain)?;
         let authority = self.config.authority.name();
         let known = self.store.domain(authority, domain).await?;
         if let Some((tenant, on)) = known.filter(|(_, on)| (0..DOMAIN_LIFE).contains(&now.since(*on))) {

@@ -201,6 +201,7 @@ impl Inner {
 
     /// Which token the request wants, if its purpose allows that.
     async fn wanted(&self, request: &TokenRequest) -> Result<CacheKey> {
+        request.audience.check_cloud(self.config.authority.cloud())?;
         let purpose = self.config.purposes.named(request.purpose.as_deref())?;
         if let Some(purpose) = &purpose {
             self.check_purpose(purpose, request).await?;

@@ -37,6 +37,17 @@ enum {
 
 static psam_status app_open(const attempt *a) { return psam_app_open(a->config, a->out, a->error); }
 static psam_status app_open_file(const attempt *a) { return psam_app_open_file(a->path, a->out, a->error); }
+static int32_t no_signature(void *user_data, const char *algorithm, const uint8_t *message, size_t message_length, uint8_t *signature, size_t *signature_length) {
+    return (void)user_data, (void)algorithm, (void)message, (void)message_length, (void)signature, (void)signature_length, 1;
+}
+static int32_t no_assertion(void *user_data, uint8_t *assertion, size_t *assertion_length) {
+    return (void)user_data, (void)assertion, (void)assertion_length, 1;
+}
+static psam_status app_open_with_signer(const attempt *a) { return psam_app_open_with_signer(a->config, no_signature, NULL, NULL, a->out, a->error); }
+static psam_status app_open_with_assertion(const attempt *a) {
+    return psam_app_open_with_assertion(a->config, no_assertion, NULL, NULL, a->out, a->error);
+}
+static psam_status doctor(const attempt *a) { return psam_doctor(a->app, a->partner, a->customer, a->cancel, a->out, a->error); }
 static psam_status cancel_new(const attempt *a) { return psam_cancel_new(a->out, a->error); }
 static psam_status token_get(const attempt *a) {
     return psam_token_get(a->app, a->partner, a->customer, a->audience, a->token_options, a->out, a->error);
@@ -54,6 +65,7 @@ static psam_status grant_revoke(const attempt *a) { return psam_grant_revoke(a->
 static psam_status explain(const attempt *a) { return psam_explain(a->text, a->out, a->error); }
 
 static psam_status free_app(void *handle) { return psam_app_free(handle); }
+static psam_status free_checkup(void *handle) { return psam_checkup_free(handle); }
 static psam_status free_cancel(void *handle) { return psam_cancel_free(handle); }
 static psam_status free_link(void *handle) { return psam_consent_link_free(handle); }
 static psam_status free_grants(void *handle) { return psam_grants_free(handle); }
@@ -69,6 +81,9 @@ static const struct {
 } functions[] = {
     {"psam_app_open", app_open, CONFIG | OUT, PSAM_OK, free_app},
     {"psam_app_open_file", app_open_file, PATH | OUT, PSAM_ERROR_CONFIG_MISSING, NULL},
+    {"psam_app_open_with_signer", app_open_with_signer, CONFIG | OUT, PSAM_ERROR_CONFIG_MISSING, NULL},
+    {"psam_app_open_with_assertion", app_open_with_assertion, CONFIG | OUT, PSAM_OK, free_app},
+    {"psam_doctor", doctor, APP | PARTNER | PARTNER_OR_NULL | CUSTOMER | CANCEL | OUT, PSAM_OK, free_checkup},
     {"psam_cancel_new", cancel_new, OUT, PSAM_OK, free_cancel},
     {"psam_token_get", token_get, APP | PARTNER | PARTNER_OR_NULL | CUSTOMER | AUDIENCE | TOKEN_OPTIONS | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
     {"psam_consent_begin", consent_begin, APP | PARTNER | AUDIENCES | CONSENT_OPTIONS | OUT, PSAM_OK, free_link},

@@ -17,6 +17,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -46,6 +49,15 @@ def answer(emulator: Emulator, question: str) -> str:
         return emulator.sign_in(url, upn).pasted
     elif verb == "seed":
         return emulator.seed_grants(rest)[0]["refresh_token"]
+    elif verb == "certificate":
+        return str(certificate_alone(emulator))
+    elif verb == "sign":
+        algorithm, message = rest.split(" ")
+        return sign(emulator, algorithm, bytes.fromhex(message)).hex()
+    elif verb == "federated":
+        return emulator.federated_token()
+    elif verb == "credentials":
+        return " ".join(sorted({each["credential"] for each in emulator.requests()}))
     elif verb == "explain-count":
         return str(len(EXPLAINED))
     elif verb == "explain-text":
@@ -55,6 +67,23 @@ def answer(emulator: Emulator, question: str) -> str:
     else:
         raise AssertionError(f"the program asks for something unknown: {question}")
     return "ok"
+
+
+def certificate_alone(emulator: Emulator) -> Path:
+    """The sample app's certificate in a file of its own, without the key."""
+    pem = Path(emulator.app()["certificates"][0]["pem_file"])
+    file = pem.with_suffix(".certificate")
+    certificate = x509.load_pem_x509_certificate(pem.read_bytes())
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def sign(emulator: Emulator, algorithm: str, message: bytes) -> bytes:
+    """What an HSM would: the key of that certificate."""
+    key = serialization.load_pem_private_key(Path(emulator.app()["certificates"][0]["pem_file"]).read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    kind = padding.PSS(padding.MGF1(hashes.SHA256()), 32) if algorithm == "PS256" else padding.PKCS1v15()
+    return key.sign(message, kind, hashes.SHA256())
 
 
 def post(emulator: Emulator, path: str) -> None:

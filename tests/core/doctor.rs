@@ -279,6 +279,22 @@ async fn each_cloud_from_end_to_end() {
     }
 }
 
+#[tokio::test]
+async fn what_is_of_another_cloud_is_told_so_before_anything_is_sent() {
+    let world = World::new().await;
+    world.consent().await;
+    world.forget_requests().await;
+    let scope = "https://graph.microsoft.us/User.Read".parse().expect("a scope");
+    let asked = partnersam::app::token::TokenRequest::new(scope).partner(partner());
+    let error = world.app.token(&asked).await.expect_err("a mismatch");
+    assert_eq!(error.kind(), ErrorKind::CloudMismatch);
+    assert!(error.hint().contains("us-government"), "{error}");
+    let stranger: TenantRef = "fabrikam.onmicrosoft.us".parse().expect("a domain");
+    let error = world.app.tenant(&stranger).await.expect_err("a mismatch");
+    assert_eq!(error.kind(), ErrorKind::CloudMismatch);
+    assert_eq!(world.requests().await.len(), 0);
+}
+
 /// Named so that nobody has to guess what is wrong.
 #[tokio::test]
 async fn a_partner_that_nobody_knows_is_told_so() {

@@ -30,8 +30,10 @@ class Lab:
         ca_file: Path | None = None,
         client_secret: str | None = None,
         env: Mapping[str, str] | None = None,
+        credential: tuple[str, ...] = ('client_secret_file = "client-secret"',),
     ) -> None:
         """`ca_file`: what the configuration names as to be trusted; the peer's own where left out, and nothing where it is empty."""
+        self.credential = credential
         self.home = home
         self.peer = peer
         self.config = home / "lab.toml"
@@ -48,7 +50,7 @@ class Lab:
         """Writes the configuration file; without `authority` the table that makes the peer reachable is left out."""
         lines = [
             f'client_id = "{self.peer.client["client_id"]}"',
-            'client_secret_file = "client-secret"',
+            *self.credential,
             f'store = "sqlite:{self.store}"',
             'key = "file:store-key"',
         ]

@@ -22,8 +22,22 @@ SERVER = TESTS / "peers" / "oidc-provider" / "server.mjs"
 class OidcProvider:
     """`with OidcProvider() as peer:` gives `peer.issuer`, `peer.client`, `peer.user`, `peer.resources` and `peer.ca_file`."""
 
-    def __init__(self, *, access_token_seconds: int = 300, amr: str = "pwd mfa") -> None:
-        """`amr`: how its user signs in, as its tokens say it; without `mfa` a second factor is not proved."""
+    def __init__(
+        self,
+        *,
+        access_token_seconds: int = 300,
+        amr: str = "pwd mfa",
+        client_jwk: dict[str, str] | None = None,
+        client_algorithm: str = "PS256",
+    ) -> None:
+        """`amr`: how its user signs in, as its tokens say it; without `mfa` a second factor is not proved.
+
+        `client_jwk`: the public key of a client that proves itself by assertions instead of a secret.
+        """
+        self.client_proof = {
+            "CLIENT_JWK": json.dumps(client_jwk) if client_jwk else "",
+            "CLIENT_ALGORITHM": client_algorithm,
+        }
         self.access_token_seconds = access_token_seconds
         self.amr = amr
         self._folder = tempfile.TemporaryDirectory(prefix="psam-peer-")
@@ -40,6 +54,7 @@ class OidcProvider:
             "TLS_KEY": str(certificate.key_file),
             "ACCESS_TOKEN_SECONDS": str(self.access_token_seconds),
             "AMR": self.amr,
+            **self.client_proof,
         }
         self._process = Process("oidc-provider", [VENV / "bin" / "node", SERVER], env=env, keep="servers")
         try:

@@ -35,11 +35,12 @@ def environment(emulator: Emulator, home: Path) -> dict[str, str]:
 
 
 def open_app(emulator: Emulator, home: Path, **more: Any) -> PartnerApp:
-    """The same as a mapping, in this process, with more of the configuration's keys."""
+    """The same as a mapping, in this process, with more of the configuration's keys, or with callables for a credential."""
     env = environment(emulator, home)
     os.environ["PARTNERSAM_EMULATOR"] = env["PARTNERSAM_EMULATOR"]
     key = f"file:{env['PARTNERSAM_KEY_FILE']}"
-    return PartnerApp.from_dict({"store": env["PARTNERSAM_STORE"], "key": key, **more})
+    callables = {name: more.pop(name) for name in ("signer", "assertion") if name in more}
+    return PartnerApp.from_dict({"store": env["PARTNERSAM_STORE"], "key": key, **more}, **callables)
 
 
 def consent(

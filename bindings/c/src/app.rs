@@ -81,7 +81,7 @@ pub extern "C" fn psam_app_free(app: *mut psam_app) -> psam_status {
     free::<AppObject>(app)
 }
 
-fn open(config: Config, out: Out<*mut psam_app>) -> Result<()> {
+pub(crate) fn open(config: Config, out: Out<*mut psam_app>) -> Result<()> {
     out.set(handle::open(AppObject(App::open(config)?))?);
     Ok(())
 }

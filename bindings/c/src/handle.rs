@@ -22,10 +22,11 @@ pub(crate) enum Kind {
     Error = 6,
     Cancel = 7,
     Explanation = 8,
+    Checkup = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::App,
         Self::Token,
         Self::ConsentLink,
@@ -34,6 +35,7 @@ impl Kind {
         Self::Error,
         Self::Cancel,
         Self::Explanation,
+        Self::Checkup,
     ];
 
     /// The type's name in C.
@@ -47,6 +49,7 @@ impl Kind {
             Self::Error => "psam_error",
             Self::Cancel => "psam_cancel",
             Self::Explanation => "psam_explanation",
+            Self::Checkup => "psam_checkup",
         }
     }
 }

@@ -9,8 +9,10 @@ use serde_json::{Map, Value};
 
 use super::Environment;
 use crate::app::credential::certificate::{Certificate, CertificateFile, CertificateFiles};
-use crate::app::credential::signer::CommandSigner;
-use crate::app::credential::{AssertionCredential, Credentials, FederatedCredential, PublicClient, SecretCredential};
+use crate::app::credential::signer::{CommandSigner, ExternalSigner};
+use crate::app::credential::{
+    AssertionCredential, Callbacks, Credentials, FederatedCredential, PublicClient, SecretCredential,
+};
 use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
@@ -60,6 +62,8 @@ pub(super) struct Document {
     pub(super) values: Map<String, Value>,
     /// Relative paths in a file are relative to its folder, never to the working directory.
     pub(super) folder: Option<PathBuf>,
+    /// What the caller brought along; comes before what the file names.
+    pub(super) callbacks: Callbacks,
 }
 
 #[derive(Deserialize)]
@@ -99,31 +103,43 @@ impl Document {
     }
 
     /// The credential that the document's own keys name.
-    pub(super) fn credentials(&self, environment: Environment<'_>) -> Result<Option<Credentials>> {
+    pub(super) fn credentials(
+        &self,
+        environment: Environment<'_>,
+        one_use_assertions: bool,
+    ) -> Result<Option<Credentials>> {
+        if let Some(fetch) = &self.callbacks.assertion {
+            return Ok(Some(Credentials::one(FederatedCredential::from_shared(fetch.clone()))));
+        }
         let ends = self.date("client_secret_expires")?;
         if let Some(certificate) = self.path("certificate_file")? {
             let algorithm = parsed(
                 self.text("assertion_algorithm")?.map(|text| ("assertion_algorithm".to_owned(), text)),
                 "PS256 or RS256",
             )?;
-            let credential = match self.list("credential_command")? {
-                Some(command) => {
+            let credential = match (&self.callbacks.signer, self.list("credential_command")?) {
+                (Some(sign), _) => AssertionCredential::new(ExternalSigner::from_shared(
+                    Certificate::from_pem_file(&certificate)?,
+                    sign.clone(),
+                )),
+                (None, Some(command)) => {
                     AssertionCredential::new(CommandSigner::new(Certificate::from_pem_file(&certificate)?, command)?)
                 }
-                None => AssertionCredential::new(CertificateFile::new(CertificateFiles {
+                (None, None) => AssertionCredential::new(CertificateFile::new(CertificateFiles {
                     certificate,
                     key: self.path("certificate_key_file")?,
                     passphrase: self.path("certificate_passphrase_file")?,
                 })),
             };
             let credential = credential
+                .for_one_use(one_use_assertions)
                 .with_algorithm(algorithm.unwrap_or_default())
                 .sending_chain(self.boolean("certificate_send_chain")?);
             return Ok(Some(Credentials::one(credential)));
         }
-        if self.values.contains_key("credential_command") {
+        if self.values.contains_key("credential_command") || self.callbacks.signer.is_some() {
             return Err(Error::new(ErrorKind::ConfigMissing, "open", "certificate_file is not set").with_hint(
-                "credential_command signs with a key that is elsewhere; certificate_file names its certificate, in PEM",
+                "credential_command or the signer signs with a key that is elsewhere; certificate_file names its certificate, in PEM",
             ));
         }
         if let Some(path) = self.path("federated_token_file")? {
@@ -147,7 +163,8 @@ impl Document {
         match self.values.get("older_credential") {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(values)) => {
-                let older = Self { values: values.clone(), folder: self.folder.clone() };
+                let older =
+                    Self { values: values.clone(), folder: self.folder.clone(), callbacks: Callbacks::default() };
                 older.refuse_unknown_keys()?;
                 Ok(Some(older))
             }

@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use super::document::{Document, invalid, parsed};
 use super::{Config, Environment};
-use crate::app::credential::{Credentials, FederatedCredential};
+use crate::app::credential::{Callbacks, Credentials, FederatedCredential};
 use crate::app::vault_identity::AppIdentity;
 use crate::clock::Clock;
 use crate::cloud::{Authority, AuthorityKind};
@@ -86,7 +86,7 @@ impl VaultConfig {
         let table = match document.values.get("vault") {
             None | Some(Value::Null) => Document { folder: document.folder.clone(), ..Document::default() },
             Some(Value::Object(values)) if is_vault => {
-                Document { values: values.clone(), folder: document.folder.clone() }
+                Document { values: values.clone(), folder: document.folder.clone(), callbacks: Callbacks::default() }
             }
             Some(Value::Object(_)) => {
                 return Err(Error::new(
@@ -182,9 +182,9 @@ impl VaultConfig {
         };
         match kind.as_str() {
             "app" => {
-                let own = table.credentials(environment)?;
+                let own = table.credentials(environment, false)?;
                 let own = match (own, table.older()?) {
-                    (Some(own), Some(older)) => Some(match older.credentials(environment)? {
+                    (Some(own), Some(older)) => Some(match older.credentials(environment, false)? {
                         Some(older) => own.chain(older),
                         None => own,
                     }),

@@ -27,6 +27,7 @@ pub struct AssertionCredential {
     signer: Arc<dyn Signer>,
     algorithm: Algorithm,
     sends_chain: bool,
+    is_reused: bool,
     made: Mutex<HashMap<Url, Made>>,
 }
 
@@ -41,7 +42,13 @@ struct Made {
 impl AssertionCredential {
     /// Signs by `signer` with PS256, and names the certificate by its SHA-256 thumbprint.
     pub fn new(signer: impl Signer + 'static) -> Self {
-        Self { signer: Arc::new(signer), algorithm: Algorithm::Ps256, sends_chain: false, made: Mutex::default() }
+        Self {
+            signer: Arc::new(signer),
+            algorithm: Algorithm::Ps256,
+            sends_chain: false,
+            is_reused: true,
+            made: Mutex::default(),
+        }
     }
 
     /// Signs with another algorithm: RS256 only where a server demands it.
@@ -55,6 +62,13 @@ impl AssertionCredential {
     #[must_use]
     pub fn sending_chain(mut self, sends_chain: bool) -> Self {
         self.sends_chain = sends_chain;
+        self
+    }
+
+    /// Signs anew for each request: a server may take an assertion once only (RFC 7523 section 3). Entra takes it again until it ends.
+    #[must_use]
+    pub fn for_one_use(mut self, one_use: bool) -> Self {
+        self.is_reused = !one_use;
         self
     }
 
@@ -72,6 +86,9 @@ impl AssertionCredential {
         let input = assertion::signing_input(self.algorithm, &name, &claims);
         let signature = self.signer.sign(self.algorithm, input.as_bytes()).await?;
         let made = Arc::new(Assertion::new(assertion::compact(&input, &signature)));
+        if !self.is_reused {
+            return Ok(made);
+        }
         let mut all = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.retain(|_, made| now < made.until);

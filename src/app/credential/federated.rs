@@ -34,7 +34,11 @@ impl FederatedCredential {
 
     /// The assertion is fetched by a callback.
     pub fn from_callback(fetch: impl Fn() -> Result<String> + Send + Sync + 'static) -> Self {
-        Self(Source::Callback(Arc::new(fetch)))
+        Self::from_shared(Arc::new(fetch))
+    }
+
+    pub(crate) fn from_shared(fetch: Arc<FetchAssertion>) -> Self {
+        Self(Source::Callback(fetch))
     }
 }
 

@@ -39,7 +39,11 @@ impl ExternalSigner {
         certificate: Certificate,
         sign: impl Fn(Algorithm, &[u8]) -> Result<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        Self { certificate: Arc::new(certificate), sign: Arc::new(sign) }
+        Self::from_shared(certificate, Arc::new(sign))
+    }
+
+    pub(crate) fn from_shared(certificate: Certificate, sign: Arc<SignCallback>) -> Self {
+        Self { certificate: Arc::new(certificate), sign }
     }
 }
 

@@ -3,7 +3,8 @@
 // resource, a client secret with characters that a form must escape.
 //
 // Environment: READY_FILE (written when it listens: one JSON object), TLS_CHAIN and TLS_KEY (PEM), PORT (default 0: any),
-// ACCESS_TOKEN_SECONDS (default 300), AMR (default "pwd mfa"). The sign-in pages are plain forms, for a browser as for a script.
+// ACCESS_TOKEN_SECONDS (default 300), AMR (default "pwd mfa"), CLIENT_JWK (a public key, JSON) and CLIENT_ALGORITHM: the client then proves itself
+// by an assertion (private_key_jwt, RFC 7523), which is taken once, instead of its secret. The sign-in pages are plain forms, for a browser as for a script.
 
 import { randomBytes, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -25,6 +26,13 @@ const amr = (process.env.AMR ?? 'pwd mfa').split(' ');
 const secret = (name) => `test-${name}+&%=${randomBytes(12).toString('hex')}`;
 const user = { login: 'admin@partner.test', password: secret('password'), sub: 'partner-admin' };
 const client = { client_id: 'test-client', client_secret: secret('client-secret') };
+const proof = process.env.CLIENT_JWK
+  ? {
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: process.env.CLIENT_ALGORITHM,
+    jwks: { keys: [JSON.parse(process.env.CLIENT_JWK)] },
+  }
+  : { token_endpoint_auth_method: 'client_secret_post' };
 const resources = {
   'https://graph.test/': 'graph.read graph.write',
   'https://partner-center.test/': 'user_impersonation',
@@ -43,9 +51,11 @@ const configuration = {
     grant_types: [
       'authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:device_code',
     ],
-    token_endpoint_auth_method: 'client_secret_post',
+    ...proof,
   }],
   jwks: { keys: [signingKey] },
+  clientAuthMethods: ['client_secret_post', 'private_key_jwt'],
+  enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'RS256'] },
   cookies: { keys: [randomBytes(24).toString('base64url')] },
   claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
   conformIdTokenClaims: false,

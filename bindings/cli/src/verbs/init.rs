@@ -19,6 +19,7 @@ use crate::terminal::{Style, Terminal};
 const EXAMPLES: &str = "\
 Examples:
   partnersam init --client-id 11111111-2222-3333-4444-555555555555 --tenant vendor.example
+  partnersam init --client-id 11111111-2222-3333-4444-555555555555 --certificate-file app.pfx --certificate-passphrase-file app.pass
   partnersam init --client-id 11111111-2222-3333-4444-555555555555 --key-file ~/.config/partnersam/key --client-secret-file - < secret.txt
 
 The configuration goes to --config, else to partnersam/config.toml in the user's configuration folder. A secret that is typed or read from \
@@ -53,6 +54,22 @@ pub(crate) struct Arguments {
     /// File with the client secret, or - for standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     client_secret_file: Option<PathBuf>,
+
+    /// The app's certificate instead of a secret: PEM or PKCS#12, with its key or without; it stays where it is, and none is ever made
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["client_secret_file", "federated_token_file"])]
+    certificate_file: Option<PathBuf>,
+
+    /// The certificate's key, where it is in a file of its own
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "certificate_file")]
+    certificate_key_file: Option<PathBuf>,
+
+    /// File with the passphrase of an encrypted key or PKCS#12 file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "certificate_file")]
+    certificate_passphrase_file: Option<PathBuf>,
+
+    /// File with an assertion that another identity provider issues, instead of a secret
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "client_secret_file")]
+    federated_token_file: Option<PathBuf>,
 
     /// A secret in an argument can be read by every process of this machine, so it is refused
     #[arg(long, hide = true, alias = "password", num_args = 0..=1)]
@@ -131,6 +148,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     if let Some(file) = &report.client_secret_file {
         terminal.print(format_args!("  the client secret is in {file}"))?;
     } else if let Some(credential) = config.credentials.all().first() {
+        // Opens it, so that a wrong passphrase shows here.
+        credential.expires_on().map_err(|error| error.with_context("written", path.display()))?;
         terminal.print(format_args!("  the app proves itself by its {}", credential.describe()))?;
     } else {
         terminal.print(
@@ -149,6 +168,8 @@ struct Settings {
     cloud: Option<String>,
     secret_file: Option<PathBuf>,
     typed_secret: Option<Zeroizing<String>>,
+    /// Keys of the configuration and the files they name, for a credential that is no secret.
+    credential_files: Vec<(&'static str, PathBuf)>,
     key_file: Option<PathBuf>,
     store: Option<String>,
 }
@@ -184,6 +205,7 @@ impl Settings {
             cloud: arguments.cloud.clone(),
             secret_file: None,
             typed_secret: None,
+            credential_files: credential_files(arguments)?,
             key_file: arguments.key_file.as_deref().map(absolute).transpose()?,
             store: arguments.store.clone(),
         };
@@ -195,7 +217,7 @@ impl Settings {
                 settings.secret_file = Some(file);
                 None
             }
-            None if terminal.can_ask() => {
+            None if terminal.can_ask() && settings.credential_files.is_empty() => {
                 Some(terminal.ask_hidden("client secret (not shown, may be left out)").await?)
             }
             None => None,
@@ -218,6 +240,7 @@ impl Settings {
     /// Key and value, in the order of the file.
     fn values(&self) -> Vec<(&'static str, String)> {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let credential = self.credential_files.iter().map(|(key, file)| (*key, Some(path(file))));
         [
             ("client_id", Some(self.client_id.to_string())),
             ("tenant", self.tenant.as_ref().map(ToString::to_string)),
@@ -228,6 +251,7 @@ impl Settings {
             ("key", self.key_file.as_ref().map(|file| format!("file:{}", path(file)))),
         ]
         .into_iter()
+        .chain(credential)
         .filter_map(|(key, value)| value.map(|value| (key, value)))
         .collect()
     }
@@ -243,6 +267,17 @@ impl Settings {
             self.values().into_iter().map(|(key, value)| format!("{key} = {}\n", toml::Value::String(value))).collect();
         format!("# Configuration of partnersam. No password and no secret belongs in here.\n{lines}")
     }
+}
+
+/// The files of a certificate or a federated assertion, which stay where they are. A private one must be private.
+fn credential_files(arguments: &Arguments) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
+    let named = [
+        ("certificate_file", &arguments.certificate_file),
+        ("certificate_key_file", &arguments.certificate_key_file),
+        ("certificate_passphrase_file", &arguments.certificate_passphrase_file),
+        ("federated_token_file", &arguments.federated_token_file),
+    ];
+    named.into_iter().filter_map(|(key, file)| file.as_ref().map(|file| Ok((key, absolute(file)?)))).collect()
 }
 
 /// Refuses what people take for a client secret: its id, and a password of their own.
@@ -343,6 +378,7 @@ mod tests {
             cloud: None,
             secret_file: Some(PathBuf::from("/a \"quoted\" folder/\\n")),
             typed_secret: None,
+            credential_files: Vec::new(),
             key_file: Some(PathBuf::from("/it's/key")),
             store: None,
         };
