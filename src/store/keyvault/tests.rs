@@ -252,6 +252,27 @@ async fn what_one_host_revokes_is_gone_on_the_others() {
     assert!(second.tenants(&app(), None, 10).await.unwrap().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_between_the_two_writes_of_a_writer_does_not_take_its_win() {
+    let (lab, host) = (Lab::new(), Host::new());
+    let (writer, reader) = (lab.store(&host), Arc::new(lab.store(&host)));
+    put(&writer, 1, &grant_facts(), Expect::Absent).await;
+    let reading = {
+        let reader = Arc::clone(&reader);
+        tokio::spawn(async move {
+            loop {
+                reader.grant(&grant_key(1)).await.unwrap().unwrap();
+            }
+        })
+    };
+    for generation in 1..=10 {
+        let facts = GrantFacts { purpose: format!("purpose {generation}"), ..grant_facts() };
+        assert_eq!(put(&writer, 1, &facts, Expect::Generation(generation)).await, Written::Yes(generation + 1));
+    }
+    reading.abort();
+    assert_eq!(reader.grant(&grant_key(1)).await.unwrap().unwrap().facts.purpose, "purpose 10");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn soft_delete_is_waited_for_recovered_and_purged() {
     let (lab, host) = (Lab::new(), Host::new());
