@@ -44,6 +44,7 @@ pub(crate) enum Record {
     /// A refresh token that could not be written to its place.
     Recovery = 7,
     /// A grant in a vault.
+    #[cfg(feature = "keyvault")]
     VaultCopy = 8,
     /// What lies in a file of its own beside the store.
     Beside = 9,

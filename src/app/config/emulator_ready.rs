@@ -17,6 +17,7 @@ pub(super) struct EmulatorReady {
     pub(super) authority: String,
     pub(super) partner_center: String,
     pub(super) graph: String,
+    #[cfg(feature = "keyvault")]
     #[serde(default)]
     pub(super) key_vault: Option<String>,
     pub(super) ca_file: PathBuf,
