@@ -451,6 +451,19 @@ impl GrantStore for KeyVaultStore {
         self.local.check_writable()
     }
 
+    /// What lies beside the store lies on this host, and so does its key.
+    fn seal_beside<'a>(&'a self, label: &'a str, plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        self.local.seal_beside(label, plain)
+    }
+
+    fn open_beside<'a>(
+        &'a self,
+        label: &'a str,
+        sealed: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
+        self.local.open_beside(label, sealed)
+    }
+
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
         self.local.token(key)
     }

@@ -425,6 +425,14 @@ async fn a_pinned_version_is_followed_to_the_latest_and_is_what_is_left_when_tha
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_lies_beside_the_store_is_sealed_with_this_hosts_key() {
+    let (lab, host) = (Lab::new(), Host::new());
+    let sealed = lab.store(&host).seal_beside("a label", b"not-a-real-key").await.unwrap().unwrap();
+    let opened = lab.store(&host).open_beside("a label", &sealed).await.unwrap().unwrap();
+    assert_eq!(opened.as_slice(), b"not-a-real-key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_vault_gets_no_token() {
     for challenge in [
         json!({ "authority": "https://login.evil.example" }),
