@@ -119,7 +119,7 @@ impl App {
 
     /// The token if it is in memory and fresh, without waiting.
     pub fn token_in_memory(&self, request: &TokenRequest) -> Result<Option<Arc<Token>>> {
-        if request.fresh || request.claims.is_some() {
+        if request.fresh || request.claims.is_some() || request.app_only {
             return Ok(None);
         }
         let state = self.state()?;

@@ -102,11 +102,13 @@ class PartnerApp:
         claims: str | None = None,
         fresh: bool = False,
         purpose: str | None = None,
+        app_only: bool = False,
     ) -> Token:
         """A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
 
         `claims`: a service's WWW-Authenticate header that asks for claims, or the claims in it as JSON; a new token is fetched then.
         `purpose`: a declared purpose; the configuration's own where left out.
+        `app_only`: a token of the app alone, without anybody's grant; profile `csp`, its own tenant.
         """
 
     def credential(
@@ -162,6 +164,36 @@ class PartnerApp:
 
     def revoke(self, partner: str) -> bool:
         """Removes a partner's grant from this store. At the service it lives on until it is revoked there. False where there was none."""
+
+    def customers(self, partner: str | None = None, purpose: str | None = None) -> dict[str, Any]:
+        """A partner's customers, as `partnersam customers list --json` has them. The partner may be left out where there is one grant."""
+
+    def plan_customers(
+        self,
+        partner: str | None,
+        grants: str | os.PathLike[str] | Mapping[str, Any],
+        customers: Iterable[str] = (),
+        purpose: str | None = None,
+        progress: Callable[[int, int | None, dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Compares what the app is consented to at each customer with what is wanted, and changes nothing: `partnersam customers plan --json`.
+
+        `grants`: the path of a grants file, or its content as a mapping. `progress(done, total, customer)` is called as each is done.
+        """
+
+    def apply_customers(
+        self,
+        partner: str | None,
+        grants: str | os.PathLike[str] | Mapping[str, Any],
+        customers: Iterable[str] = (),
+        purpose: str | None = None,
+        progress: Callable[[int, int | None, dict[str, Any]], object] | None = None,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Brings what the app is consented to at each customer to what is wanted, and reads it back: `partnersam customers apply --yes --json`.
+
+        `journal`: where progress is kept instead of the user's data folder, so that a run that was killed goes on; removed at the end.
+        """
 
     def close(self) -> None:
         """Closes it: every later call, also of its credentials, is refused."""
@@ -581,6 +613,7 @@ class _Starter:
         claims: str | None,
         fresh: bool,
         purpose: str | None,
+        app_only: bool,
     ) -> _Operation[Token]: ...
     def begin_consent(
         self,
@@ -614,6 +647,26 @@ class _Starter:
     def renew_due(
         self, done: _Done, within_days: int, progress: Callable[[int, int, Renewed], object] | None
     ) -> _Operation[list[Renewed]]: ...
+    def customers(self, done: _Done, partner: str | None, purpose: str | None) -> _Operation[dict[str, Any]]: ...
+    def plan_customers(
+        self,
+        done: _Done,
+        partner: str | None,
+        grants: str | os.PathLike[str] | Mapping[str, Any],
+        customers: Iterable[str],
+        purpose: str | None,
+        progress: Callable[[int, int | None, dict[str, Any]], object] | None,
+    ) -> _Operation[dict[str, Any]]: ...
+    def apply_customers(
+        self,
+        done: _Done,
+        partner: str | None,
+        grants: str | os.PathLike[str] | Mapping[str, Any],
+        customers: Iterable[str],
+        purpose: str | None,
+        progress: Callable[[int, int | None, dict[str, Any]], object] | None,
+        journal: str | os.PathLike[str] | None,
+    ) -> _Operation[dict[str, Any]]: ...
     def revoke(self, done: _Done, partner: str) -> _Operation[bool]: ...
 
 def explain(text: str) -> list[Explanation]:

@@ -102,13 +102,14 @@ class PartnerApp:
         claims: str | None = None,
         fresh: bool = False,
         purpose: str | None = None,
+        app_only: bool = False,
     ) -> Token:
         """A token for one service, in the tenant of `customer` or else in the partner's own."""
-        if claims is None and not fresh:
+        if claims is None and not fresh and not app_only:
             at_hand = self._starter.token_at_hand(partner, audience, customer, purpose)
             if at_hand is not None:
                 return at_hand
-        return await _ended(self._starter.token, partner, audience, customer, claims, fresh, purpose)
+        return await _ended(self._starter.token, partner, audience, customer, claims, fresh, purpose, app_only)
 
     def credential(
         self, partner: str | None = None, customer: str | None = None, purpose: str | None = None
@@ -180,6 +181,35 @@ class PartnerApp:
     async def revoke(self, partner: str) -> bool:
         """Removes a partner's grant from this store. At the service it lives on until it is revoked there."""
         return await _ended(self._starter.revoke, partner)
+
+    async def customers(self, partner: str | None = None, purpose: str | None = None) -> dict[str, Any]:
+        """A partner's customers. The partner may be left out where there is one grant."""
+        return await _ended(self._starter.customers, partner, purpose)
+
+    async def plan_customers(
+        self,
+        partner: str | None,
+        grants: str | os.PathLike[str] | Mapping[str, Any],
+        customers: Iterable[str] = (),
+        purpose: str | None = None,
+        progress: Callable[[int, int | None, dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Compares what the app is consented to at each customer with what is wanted. Calls `progress(done, total, customer)` in the event loop."""
+        tell = _in_loop(progress)
+        return await _ended(self._starter.plan_customers, partner, grants, customers, purpose, tell)
+
+    async def apply_customers(
+        self,
+        partner: str | None,
+        grants: str | os.PathLike[str] | Mapping[str, Any],
+        customers: Iterable[str] = (),
+        purpose: str | None = None,
+        progress: Callable[[int, int | None, dict[str, Any]], object] | None = None,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Brings what the app is consented to at each customer to what is wanted, and reads it back."""
+        tell = _in_loop(progress)
+        return await _ended(self._starter.apply_customers, partner, grants, customers, purpose, tell, journal)
 
     async def close(self) -> None:
         """Closes it: every later call, also of its credentials, is refused."""
@@ -254,6 +284,19 @@ class Credential:
 
     def __repr__(self) -> str:
         return f"aio.{self._credential!r}"
+
+
+def _in_loop(
+    progress: Callable[[int, int | None, dict[str, Any]], object] | None,
+) -> Callable[[int, int | None, dict[str, Any]], object]:
+    """Calls `progress` in the event loop, whichever thread tells."""
+    loop = asyncio.get_running_loop()
+
+    def tell(done: int, total: int | None, customer: dict[str, Any]) -> None:
+        if progress is not None:
+            loop.call_soon_threadsafe(progress, done, total, customer)
+
+    return tell
 
 
 async def _ended(start: Callable[..., _native._Operation[T]], *arguments: Any) -> T:

@@ -221,6 +221,7 @@ impl Credential {
             claims: asked.claims,
             fresh: false,
             purpose: self.purpose.clone(),
+            app_only: false,
         };
         let key = key(scopes)?.unbind();
         let kept = self.kept.clone_ref(py);

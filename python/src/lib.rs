@@ -6,6 +6,7 @@ mod callbacks;
 mod command;
 mod consent;
 mod credential;
+mod customers;
 mod error;
 mod explain;
 mod fresh;

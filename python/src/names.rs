@@ -22,7 +22,11 @@ impl<'py> FromPyObject<'_, 'py> for Names {
 }
 
 impl Names {
-    pub(crate) fn audiences(&self) -> PyResult<Vec<Audience>> {
+    pub(crate) fn parsed<T: std::str::FromStr<Err = partnersam::Error>>(&self) -> PyResult<Vec<T>> {
         Ok(self.0.iter().map(|name| name.parse()).collect::<partnersam::Result<_>>().map_err(Failure::from)?)
+    }
+
+    pub(crate) fn audiences(&self) -> PyResult<Vec<Audience>> {
+        self.parsed()
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use partnersam::app::consent::{ConsentOptions, ConsentRequest, ResponseMode};
 use partnersam::app::credentials::CredentialReport;
+use partnersam::app::customers::report::Run;
 use partnersam::app::doctor::DoctorRequest;
 use partnersam::app::renew;
 use partnersam::app::token::TokenRequest;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::callbacks::callbacks;
 use crate::consent::{Completing, ConsentLink, Consented, DeviceConsent, reply};
 use crate::credential::Credential;
+use crate::customers::{self, Wanted};
 use crate::error::{Failure, invalid};
 use crate::grant::{Grant, Renewed};
 use crate::handle::Handle;
@@ -130,8 +132,8 @@ impl PartnerApp {
 
     /// A token for one service, in the tenant of `customer` or else in the partner's own. The partner may be left out where there is one grant.
     #[pyo3(
-        signature = (partner=None, audience=None, customer=None, claims=None, fresh=false, purpose=None),
-        text_signature = "($self, partner=None, audience='graph', customer=None, claims=None, fresh=False, purpose=None)"
+        signature = (partner=None, audience=None, customer=None, claims=None, fresh=false, purpose=None, app_only=false),
+        text_signature = "($self, partner=None, audience='graph', customer=None, claims=None, fresh=False, purpose=None, app_only=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn token(
@@ -143,16 +145,18 @@ impl PartnerApp {
         claims: Option<String>,
         fresh: bool,
         purpose: Option<Bound<'_, PyString>>,
+        app_only: bool,
     ) -> PyResult<Py<PyAny>> {
         let audience = audience.unwrap_or_else(|| pyo3::intern!(py, "graph").clone());
         let key = token_key(py, &partner, &audience, &customer, &purpose)?;
         if !fresh
+            && !app_only
             && claims.is_none()
             && let Some(token) = self.recent.get(py, &self.handle, &key)?
         {
             return Ok(token);
         }
-        self.operations().token(py, How::Here, &self.recent, key, claims, fresh)
+        self.operations().token(py, How::Here, &self.recent, key, claims, fresh, app_only)
     }
 
     /// What azure clients and `requests` are given: tokens of one partner, in its own tenant or in one customer's.
@@ -268,6 +272,55 @@ impl PartnerApp {
         self.operations().revoke(py, How::Here, &partner)
     }
 
+    /// A partner's customers, as one document. The partner may be left out where there is one grant.
+    #[pyo3(signature = (partner=None, purpose=None))]
+    fn customers(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        purpose: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        customers::list(py, &self.handle, How::Here, tenant(partner.as_ref())?, purpose)
+    }
+
+    /// Compares what the app is consented to at each customer with what is wanted, and changes nothing.
+    #[pyo3(
+        signature = (partner, grants, customers=Names::default(), purpose=None, progress=None),
+        text_signature = "($self, partner, grants, customers=(), purpose=None, progress=None)"
+    )]
+    fn plan_customers(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        grants: &Bound<'_, PyAny>,
+        customers: Names,
+        purpose: Option<String>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let wanted = Wanted::new(partner.as_ref(), grants, customers, purpose, progress)?;
+        customers::run(py, &self.handle, How::Here, Run::Plan, wanted)
+    }
+
+    /// Brings what the app is consented to at each customer to what is wanted, and reads it back.
+    #[pyo3(
+        signature = (partner, grants, customers=Names::default(), purpose=None, progress=None, journal=None),
+        text_signature = "($self, partner, grants, customers=(), purpose=None, progress=None, journal=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn apply_customers(
+        &self,
+        py: Python<'_>,
+        partner: Option<Bound<'_, PyString>>,
+        grants: &Bound<'_, PyAny>,
+        customers: Names,
+        purpose: Option<String>,
+        progress: Option<Py<PyAny>>,
+        journal: Option<PathBuf>,
+    ) -> PyResult<Py<PyAny>> {
+        let wanted = Wanted::new(partner.as_ref(), grants, customers, purpose, progress)?.with_journal(journal);
+        customers::run(py, &self.handle, How::Here, Run::Apply, wanted)
+    }
+
     /// Closes it: every later call, also of its credentials, is refused.
     fn close(&self, py: Python<'_>) {
         self.handle.close(py);
@@ -346,9 +399,10 @@ impl Starter {
         claims: Option<String>,
         fresh: bool,
         purpose: Option<Bound<'_, PyString>>,
+        app_only: bool,
     ) -> PyResult<Py<PyAny>> {
         let key = token_key(py, &partner, &audience, &customer, &purpose)?;
-        self.operations().token(py, How::Tell(done), &self.recent, key, claims, fresh)
+        self.operations().token(py, How::Tell(done), &self.recent, key, claims, fresh, app_only)
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
@@ -451,6 +505,47 @@ impl Starter {
         self.operations().renew_due(py, How::Tell(done), within_days, progress)
     }
 
+    fn customers(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Option<Bound<'_, PyString>>,
+        purpose: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        customers::list(py, &self.handle, How::Tell(done), tenant(partner.as_ref())?, purpose)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn plan_customers(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Option<Bound<'_, PyString>>,
+        grants: &Bound<'_, PyAny>,
+        customers: Names,
+        purpose: Option<String>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let wanted = Wanted::new(partner.as_ref(), grants, customers, purpose, progress)?;
+        customers::run(py, &self.handle, How::Tell(done), Run::Plan, wanted)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn apply_customers(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Option<Bound<'_, PyString>>,
+        grants: &Bound<'_, PyAny>,
+        customers: Names,
+        purpose: Option<String>,
+        progress: Option<Py<PyAny>>,
+        journal: Option<PathBuf>,
+    ) -> PyResult<Py<PyAny>> {
+        let wanted = Wanted::new(partner.as_ref(), grants, customers, purpose, progress)?.with_journal(journal);
+        customers::run(py, &self.handle, How::Tell(done), Run::Apply, wanted)
+    }
+
     fn revoke(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
         self.operations().revoke(py, How::Tell(done), &partner)
     }
@@ -487,6 +582,7 @@ struct Operations<'a>(&'a Arc<Handle>);
 
 impl Operations<'_> {
     /// `key`: what [`token_key`] made.
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn token(
         &self,
         py: Python<'_>,
@@ -495,6 +591,7 @@ impl Operations<'_> {
         key: Bound<'_, PyTuple>,
         claims: Option<String>,
         fresh: bool,
+        app_only: bool,
     ) -> PyResult<Py<PyAny>> {
         let (partner, service, customer): (
             Option<Bound<'_, PyString>>,
@@ -509,11 +606,15 @@ impl Operations<'_> {
             claims,
             fresh,
             purpose,
+            app_only,
         };
         let (recent, key) = (recent.clone_ref(py), key.unbind());
         fetch(py, self.0, how, request, None, move |py, Fetched { token, fresh }| {
             let token = Py::new(py, Token::new(token))?;
-            recent.keep(py, key, token.clone_ref(py), fresh)?;
+            // The core has those of the app alone; here one would be taken for a partner's.
+            if !app_only {
+                recent.keep(py, key, token.clone_ref(py), fresh)?;
+            }
             Ok(token.into_any())
         })
     }

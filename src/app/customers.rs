@@ -7,7 +7,7 @@ mod look;
 pub mod report;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -64,6 +64,19 @@ impl CustomersRequest {
         self.only.push(customer.into());
         self
     }
+}
+
+/// Reads a grants file; see [`DesiredGrants::parse`].
+///
+/// Errors: `ConfigMissing` where it cannot be read, `ConfigInvalid` where it is none.
+pub fn read_grants(path: &Path) -> Result<DesiredGrants> {
+    let text = fs_err::read_to_string(path).map_err(|error| {
+        Error::new(ErrorKind::ConfigMissing, "customers", "the grants file cannot be read")
+            .with_hint("name it by its path; `partnersam customers --help` shows what stands in it")
+            .with_cause(error.kind())
+    });
+    let parsed = text.and_then(|text| DesiredGrants::parse(&text));
+    parsed.map_err(|error| error.with_context("file", path.display()))
 }
 
 /// How one customer is, or what became of it.

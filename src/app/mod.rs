@@ -1,5 +1,6 @@
 //! [`App`]: joins the pure parts with transport, store and clock. One method per operation, one file per idea.
 
+mod app_only;
 pub mod audit;
 mod challenge;
 pub mod config;
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     retry: RetryPolicy,
     directory: Directory,
     tokens: TokenCache,
+    /// Of the app alone.
+    app_tokens: TokenCache,
     flights: Flights,
     negative: Negative,
     links: Links,
@@ -127,6 +130,7 @@ impl App {
             key: AppKey { authority: config.authority.name().to_owned(), client_id: config.client_id.clone() },
             directory: Directory::default(),
             tokens: TokenCache::default(),
+            app_tokens: TokenCache::default(),
             flights: Flights::default(),
             negative: Negative::default(),
             links: Links::default(),

@@ -31,12 +31,14 @@ pub struct TokenRequest {
     pub fresh: bool,
     /// Why: a declared purpose; the configuration's own where left out.
     pub purpose: Option<String>,
+    /// A token of the app alone (client credentials), for its own tenant; only with the profile `csp`. Nobody's grant is in it, and no MFA.
+    pub app_only: bool,
 }
 
 impl TokenRequest {
     /// A token for `audience` in the tenant of the only partner there is.
     pub fn new(audience: Audience) -> Self {
-        Self { partner: None, customer: None, audience, claims: None, fresh: false, purpose: None }
+        Self { partner: None, customer: None, audience, claims: None, fresh: false, purpose: None, app_only: false }
     }
 
     /// With this partner's grant.
@@ -50,6 +52,13 @@ impl TokenRequest {
     #[must_use]
     pub fn claims(mut self, claims: impl Into<String>) -> Self {
         self.claims = Some(claims.into());
+        self
+    }
+
+    /// Of the app alone, without anybody's grant.
+    #[must_use]
+    pub fn app_only(mut self) -> Self {
+        self.app_only = true;
         self
     }
 
@@ -139,11 +148,16 @@ impl App {
     /// An access token for one audience in one tenant. From memory it is a hash look-up; from the store, one record; else the grant is redeemed, and
     /// what came back is durable before this returns.
     ///
+    /// With `app_only` nobody's grant is used: `NotSupported` where that cannot be.
+    ///
     /// Errors: `ConsentRequired`, `GrantExpired` and their kin when a person must act; `RateLimited`, `ServerUnavailable` when waiting helps;
     /// `InvalidArgument` for claims that are none. Where claims are to be satisfied and a person is needed for it, the error has them in its
     /// details and, if a redirect address is configured, a consent link with them in its context as `consent_link`.
     pub async fn token(&self, request: &TokenRequest) -> Result<Arc<Token>> {
         let inner = self.inner();
+        if request.app_only {
+            return inner.app_only_token(request).await.map_err(|error| in_token(error, request));
+        }
         let claims = request.claims.as_deref().map(claims_challenge::of_caller).transpose();
         let claims = claims.map_err(|error| in_token(error, request))?;
         match inner.token(request, claims.clone()).await {

@@ -153,6 +153,14 @@ pub fn redeem_refresh_token(ask: &TokenRequest<'_>, refresh_token: &RefreshToken
     captured(|keep| request.request(&keep).err().is_some())
 }
 
+/// Asks for a token of the app alone (RFC 6749 section 4.4).
+pub fn client_credentials(ask: &TokenRequest<'_>) -> Result<Request> {
+    let scope = ask.scopes.join(" ");
+    let scope = (!scope.is_empty()).then_some(("scope", scope.as_str()));
+    let own: Vec<_> = std::iter::once(("grant_type", "client_credentials")).chain(scope).collect();
+    ask.form(&own)
+}
+
 /// Asks for a device code (RFC 8628 section 3.1), for these resources where the server works by them (RFC 8707 section 2).
 pub fn request_device_code(ask: &TokenRequest<'_>, resources: &[String]) -> Result<Request> {
     let scope = ask.scopes.join(" ");
@@ -205,7 +213,7 @@ impl TokenRequest<'_> {
         extra
     }
 
-    /// The device flow's two requests: the crate would poll by itself, with a clock of its own.
+    /// Requests of the device flow and of the app alone: the crate would poll by itself, with a clock of its own.
     fn form(&self, own: &[(&str, &str)]) -> Result<Request> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("client_id", self.client_id.as_str()).extend_pairs(own);
@@ -340,5 +348,11 @@ mod tests {
 
         let device = redeem_device_code(&ask(ClientAuthentication::None), &DeviceCode::new("d")).expect("request");
         assert_eq!(fields(&device)["device_code"], "d");
+        let alone = client_credentials(&ask(ClientAuthentication::Secret(&secret))).expect("request");
+        let sent = fields(&alone);
+        assert_eq!(
+            (sent["grant_type"].as_str(), sent["client_secret"].as_str()),
+            ("client_credentials", "not+a&real%secret=")
+        );
     }
 }

@@ -37,7 +37,7 @@ def grants(tmp_path: Path) -> Path:
 
 
 def posts(emulator: Emulator) -> list[dict[str, Any]]:
-    return emulator.calls("POST", "/applicationconsents")
+    return [call for call in emulator.calls(method="POST") if call["path"].endswith("/applicationconsents")]
 
 
 def row(document: dict[str, Any], tenant: str) -> dict[str, Any]:

@@ -345,3 +345,17 @@ def test_a_challenge_may_be_given_as_the_header_that_came(stored: Cli) -> None:
     header = 'Bearer realm="", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ"'
     assert stored("token", "--for", "graph", "--claims", header).expect().stdout != first
     stored("token", "--for", "graph", "--claims", 'Bearer realm=""').expect(2)
+
+
+def test_a_token_of_the_app_alone_is_for_a_partner_s_own_app_and_asked_for_by_name(
+    cli: Cli, emulator: Emulator
+) -> None:
+    own = cli.with_env(PARTNERSAM_PROFILE="csp", PARTNERSAM_TENANT_ID="fabrikam.com")
+    token = own("token", "--for", "graph", "--app-only", "--json").expect().json
+    assert token["tenant"] == emulator.tenant()["id"]
+    assert [entry["grant_type"] for entry in emulator.requests()] == ["client_credentials"]
+    own("token", "fabrikam.com", "--for", "graph").expect(4)
+    refused = cli("token", "fabrikam.com", "--for", "partner-center", "--app-only", "--json").expect(1).json["error"]
+    assert refused["id"] == "NotSupported"
+    assert "900329" in refused["hint"]
+    assert len(emulator.requests()) == 1

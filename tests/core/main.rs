@@ -1,6 +1,7 @@
 //! The core against a live emulator over TLS: what crosses the boundary between app, store, transport and service.
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+mod app_only;
 mod audit;
 mod claims;
 mod consent;

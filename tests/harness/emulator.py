@@ -123,11 +123,6 @@ class Emulator:
         """More customers of fabrikam.com, consented to nothing, or as these fields of the control endpoint say."""
         self._tell("/customers", {"count": count, **like})
 
-    def calls(self, method: str, part: str = "") -> list[dict[str, Any]]:
-        """The calls to Partner Center, Graph and Resource Manager with this method and this in their path."""
-        calls: list[dict[str, Any]] = self._control.get("/calls").json()["calls"]
-        return [call for call in calls if call["method"] == method and part in call["path"]]
-
     def forget_calls(self) -> None:
         self._tell("/calls/reset", {})
 

@@ -2,13 +2,12 @@
 
 mod tell;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueHint;
-use fs_err as fs;
 use partnersam::app::customers::report::{ListReport, Run, RunReport};
-use partnersam::app::customers::{CustomerOutcome, CustomersRequest, DesiredGrants, Summary};
-use partnersam::{App, Error, ErrorKind, TenantId, TenantRef};
+use partnersam::app::customers::{CustomerOutcome, CustomersRequest, Summary, read_grants};
+use partnersam::{App, Error, TenantId, TenantRef};
 
 use self::tell::{bar, tell_list, tell_outcome, tell_summary};
 use super::{End, Outcome};
@@ -196,16 +195,6 @@ impl What {
         request.journal = journal;
         Ok(request)
     }
-}
-
-fn read_grants(path: &Path) -> Result<DesiredGrants, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        Error::new(ErrorKind::ConfigMissing, "customers", "the grants file cannot be read")
-            .with_hint("name it with --file; `partnersam customers --help` shows what stands in it")
-            .with_context("file", path.display())
-            .with_cause(error.kind())
-    })?;
-    Ok(DesiredGrants::parse(&text).map_err(|error| error.with_context("file", path.display()))?)
 }
 
 /// What is run, and who is told.

@@ -53,6 +53,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     show: bool,
 
+    /// A token of the app alone, without anybody's grant: profile csp, its own tenant
+    #[arg(long, conflicts_with_all = ["customer", "claims"])]
+    app_only: bool,
+
     /// Redeem the grant even if a good token is at hand
     #[arg(long)]
     fresh: bool,
@@ -91,6 +95,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         claims: arguments.claims.as_deref().map(claims).transpose()?,
         fresh: arguments.fresh,
         purpose: arguments.purpose,
+        app_only: arguments.app_only,
     };
     let token = session.app().await?.token(&request).await?;
     if format != Format::Json {

@@ -1,0 +1,75 @@
+//! Tokens of the app alone, without anybody's grant (RFC 6749 section 4.4): a partner's own app in its own tenant, and only where that was asked for by
+//! name. They are kept in memory only: another one can always be had.
+
+use std::sync::Arc;
+
+use super::Inner;
+use super::config::Profile;
+use super::exchange::Repeat;
+use super::token::{Token, TokenRequest};
+use super::token_cache::CacheKey;
+use crate::cloud::AuthorityKind;
+use crate::error::{Actor, Error, ErrorKind, Result};
+use crate::protocol::oauth;
+
+impl Inner {
+    /// A token of the app alone. Never a substitute for a partner's: who wants one says so.
+    ///
+    /// Errors: `NotSupported` for a vendor's app, another tenant than the app's own, or claims, which only a person can satisfy; `ConfigMissing`
+    /// without a home tenant.
+    pub(super) async fn app_only_token(self: &Arc<Self>, request: &TokenRequest) -> Result<Arc<Token>> {
+        if self.config.profile != Profile::Csp || self.config.authority.kind() != AuthorityKind::Entra {
+            return Err(refused("a vendor's app (profile cpv) has no say of its own at a partner: it acts by the partner's grant")
+                .with_hint(
+                    "leave app-only out and run `partnersam consent PARTNER`; with a token of the app alone Partner Center answers 900329, for its calls want app and user",
+                ));
+        }
+        let home = self.config.home_tenant.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::ConfigMissing, "token", "tenant is not set")
+                .with_hint("set `tenant` to the tenant that the app is registered in: app-only tokens are for that one")
+        })?;
+        let tenant = self.tenant(home).await?;
+        let named = match &request.partner {
+            Some(partner) => self.tenant(partner).await?,
+            None => tenant,
+        };
+        if request.customer.is_some() || named != tenant {
+            return Err(refused(
+                "app-only tokens are for the app's own tenant: elsewhere the partner's grant is needed",
+            )
+            .with_hint("leave app-only out for customers and other partners"));
+        }
+        if request.claims.is_some() {
+            return Err(refused("a claims challenge is not answered with an app-only token")
+                .with_hint("leave app-only out: claims are satisfied by a person's sign-in"));
+        }
+        let purpose = self.config.purposes.named(request.purpose.as_deref())?;
+        if let Some(purpose) = &purpose {
+            self.check_purpose(purpose, request).await?;
+        }
+        let key = CacheKey { partner: tenant, tenant, audience: request.audience.clone(), purpose };
+        if let Some(token) =
+            self.app_tokens.get(&key).filter(|token| !request.fresh && token.is_fresh(self.clock.now()))
+        {
+            return Ok(token);
+        }
+        let endpoint = self.token_endpoint(tenant, &key.audience).await?;
+        let (scopes, resource) = self.token_scopes(&key);
+        // The scopes that make it a sign-in have no place where nobody signs in.
+        let scopes: Vec<String> = scopes.into_iter().take(1).filter(|_| resource.is_none()).collect();
+        let reply = self
+            .exchange(&endpoint, Repeat::Yes, &scopes, resource, None, oauth::client_credentials)
+            .await
+            .map_err(|verdict| verdict.error)?;
+        let now = self.clock.now();
+        let facts = self.token_facts(&reply, now);
+        tracing::info!(%tenant, audience = %key.audience, "got a token of the app alone");
+        let token = Arc::new(Token::new(&key, reply.access_token, facts, Vec::new()));
+        self.app_tokens.put(key, token.clone(), now);
+        Ok(token)
+    }
+}
+
+fn refused(message: &str) -> Error {
+    Error::new(ErrorKind::NotSupported, "token", message).with_actor(Actor::Caller)
+}
