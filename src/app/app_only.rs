@@ -65,6 +65,7 @@ impl Inner {
         let facts = self.token_facts(&reply, now);
         tracing::info!(%tenant, audience = %key.audience, "got a token of the app alone");
         let token = Arc::new(Token::new(&key, reply.access_token, facts, Vec::new()));
+        self.record_issue(&key, "app", Ok(&token)).await?;
         self.app_tokens.put(key, token.clone(), now);
         Ok(token)
     }
