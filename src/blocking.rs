@@ -3,11 +3,13 @@
 //! This is the only part of the crate that starts a runtime. Do not call it from inside one.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use crate::app::config::Config;
 use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented};
@@ -44,9 +46,19 @@ pub struct App {
 struct State {
     app: app::App,
     /// Taken out when the handle closes.
-    runtime: Option<Runtime>,
+    runtime: Option<Arc<Runtime>>,
+    /// Drives the runtime while no caller does, once that is needed.
+    keeper: Mutex<Option<Keeper>>,
     forks: u64,
     can_reopen: bool,
+}
+
+/// A thread that drives the runtime for what nobody waits for.
+#[derive(Debug)]
+struct Keeper {
+    /// Ends it when dropped.
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl App {
@@ -71,14 +83,16 @@ impl App {
     }
 
     /// Runs `operation` to its end on this thread, asking `interrupt` now and then.
+    ///
+    /// This thread drives the runtime meanwhile: nothing is handed from thread to thread, which would cost more than the rest of an exchange. Several
+    /// threads may do so at the same time; one of them drives for all.
     pub fn run<T, F>(&self, operation: impl FnOnce(app::App) -> F, interrupt: Interrupt<'_>) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         const PATIENCE: Duration = Duration::from_millis(50);
         let state = self.state()?;
-        let runtime =
-            state.runtime.as_ref().ok_or_else(|| Error::new(ErrorKind::HandleInvalid, "open", "the app was closed"))?;
+        let runtime = state.runtime()?;
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(Error::new(
                 ErrorKind::NotSupported,
@@ -88,24 +102,32 @@ impl App {
             .with_hint("use the asynchronous App there"));
         }
         let operation = operation(state.app.clone());
-        runtime.block_on(async {
+        let ended = runtime.block_on(async {
+            // A connection that the server closed while nobody looked is noticed before a request is sent over it.
+            tokio::task::yield_now().await;
             tokio::pin!(operation);
             loop {
                 match tokio::time::timeout(PATIENCE, &mut operation).await {
-                    Ok(result) => return result,
+                    Ok(result) => return Ok(result),
                     Err(_) => interrupt()?,
                 }
             }
-        })
+        });
+        match ended {
+            Ok(result) => result,
+            Err(interrupted) => {
+                // What was sent goes on without the one who asked for it, and is saved.
+                state.keep_running()?;
+                Err(interrupted)
+            }
+        }
     }
 
-    /// The runtime's handle, for bindings that have futures of their own to run.
+    /// The runtime's handle, for bindings that have futures of their own to run. From then on a thread drives it.
     pub fn runtime(&self) -> Result<tokio::runtime::Handle> {
-        self.state()?
-            .runtime
-            .as_ref()
-            .map(|runtime| runtime.handle().clone())
-            .ok_or_else(|| Error::new(ErrorKind::HandleInvalid, "open", "the app was closed"))
+        let state = self.state()?;
+        state.keep_running()?;
+        Ok(state.runtime()?.handle().clone())
     }
 
     /// See [`app::App::token`]. One that is in memory costs a hash look-up.
@@ -253,16 +275,36 @@ impl App {
 
 impl State {
     fn open(config: Config, parts: Parts, can_reopen: bool) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            // One: what runs here waits for the network, and a second one would be woken for nothing at every hand-over. Writes have threads of their own.
-            .worker_threads(1)
-            .thread_name("partnersam")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::new(ErrorKind::Internal, "open", "no threads can be started").with_cause(error))?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| no_threads(&error))?;
         let app = runtime.block_on(app::App::open_with(config, parts))?;
-        Ok(Self { app, runtime: Some(runtime), forks: fork::count(), can_reopen })
+        let keeper = Mutex::new(None);
+        Ok(Self { app, runtime: Some(Arc::new(runtime)), keeper, forks: fork::count(), can_reopen })
     }
+
+    fn runtime(&self) -> Result<&Arc<Runtime>> {
+        self.runtime.as_ref().ok_or_else(|| Error::new(ErrorKind::HandleInvalid, "open", "the app was closed"))
+    }
+
+    /// Sees to it that the runtime is driven also while no caller waits.
+    fn keep_running(&self) -> Result<()> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if keeper.is_none() {
+            let runtime = self.runtime()?.clone();
+            let (stop, stopped) = oneshot::channel();
+            let drive = move || {
+                // The sender is never used, only dropped.
+                let _ = runtime.block_on(stopped);
+            };
+            let thread = std::thread::Builder::new().name("partnersam".to_owned()).spawn(drive);
+            *keeper = Some(Keeper { stop, thread: thread.map_err(|error| no_threads(&error))? });
+        }
+        Ok(())
+    }
+}
+
+fn no_threads(error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Internal, "open", "no threads can be started").with_cause(error)
 }
 
 impl Drop for State {
@@ -270,12 +312,19 @@ impl Drop for State {
         /// A redemption that was sent gets this long to be saved.
         const LAST_SAVES: Duration = Duration::from_secs(2);
         let Some(runtime) = self.runtime.take() else { return };
-        if self.forks == fork::count() {
-            runtime.block_on(self.app.settle(LAST_SAVES));
-            runtime.shutdown_background();
-        } else {
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if self.forks != fork::count() {
             // The threads are the parent's: there is nothing here to stop.
-            std::mem::forget(runtime);
+            std::mem::forget((runtime, keeper));
+            return;
+        }
+        runtime.block_on(self.app.settle(LAST_SAVES));
+        if let Some(Keeper { stop, thread }) = keeper {
+            drop(stop);
+            let _ = thread.join();
+        }
+        if let Some(runtime) = Arc::into_inner(runtime) {
+            runtime.shutdown_background();
         }
     }
 }

@@ -39,13 +39,6 @@ pub struct Purpose {
     limits: Limits,
 }
 
-impl Purpose {
-    /// What renewals are done for. Its name cannot be declared nor asked for.
-    pub(crate) fn renewal() -> Self {
-        Self { name: String::new(), limits: Limits::default() }
-    }
-}
-
 impl PartialEq for Purpose {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

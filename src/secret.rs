@@ -3,8 +3,7 @@
 //! [`expose`](AccessToken::expose) is the only way out; every call of it carries an `EXPOSE:` comment that says why.
 
 use std::fmt;
-
-use zeroize::Zeroize;
+use std::ops::{Deref, DerefMut};
 
 macro_rules! secret {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
@@ -31,7 +30,7 @@ macro_rules! secret {
 
         impl Drop for $name {
             fn drop(&mut self) {
-                self.0.zeroize();
+                drop(WipedBytes(std::mem::take(&mut self.0).into_boxed_bytes().into_vec()));
             }
         }
     )+};
@@ -54,6 +53,44 @@ secret! {
     Passphrase;
     /// What a database lets us in for.
     DatabasePassword;
+}
+
+/// Bytes that are wiped when dropped, all of them at once: `Zeroizing` writes one by one, which for the kilobytes of a token costs more than sealing
+/// them. Whoever makes them sees to it that they did not grow on the way, and so left no copy behind.
+pub(crate) struct WipedBytes(Vec<u8>);
+
+impl WipedBytes {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for WipedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WipedBytes(..)")
+    }
+}
+
+impl Deref for WipedBytes {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for WipedBytes {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for WipedBytes {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Without it the compiler would leave out what nobody reads.
+        zeroize::optimization_barrier(self.0.as_slice());
+    }
 }
 
 #[cfg(test)]

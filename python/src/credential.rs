@@ -1,11 +1,11 @@
 //! [`Credential`]: what azure clients take for a `TokenCredential`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use partnersam::TenantRef;
 use partnersam::app::token::TokenRequest;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
+use pyo3::sync::{MutexExt, PyOnceLock};
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::auth::Auth;
@@ -26,13 +26,17 @@ pub(crate) struct Credential {
     partner: Option<TenantRef>,
     customer: Option<TenantRef>,
     purpose: Option<String>,
-    /// From the scopes as they were given (one: the text itself; several: the tuple) to a [`Kept`].
-    kept: Py<PyDict>,
+    /// What was handed out lately. A list and not a dict: there are ten thousand credentials, and most have one entry.
+    kept: Arc<Mutex<Vec<Kept>>>,
 }
 
+/// The most that a credential keeps; the core has them all.
+const MOST_KEPT: usize = 16;
+
 /// What was handed out for some scopes.
-#[pyclass(frozen, module = "partnersam._native", name = "_KeptAccess")]
 struct Kept {
+    /// The scopes as they were given (one: the text itself; several: the tuple).
+    scopes: Py<PyAny>,
     access_token: Py<PyAny>,
     /// Made when it is first asked for: few clients do, and there may be ten thousand tenants.
     info: PyOnceLock<Py<PyAny>>,
@@ -155,13 +159,12 @@ impl Shape {
 
 impl Credential {
     pub(crate) fn new(
-        py: Python<'_>,
         handle: Arc<Handle>,
         partner: Option<TenantRef>,
         customer: Option<TenantRef>,
         purpose: Option<String>,
     ) -> Self {
-        Self { handle, partner, customer, purpose, kept: PyDict::new(py).unbind() }
+        Self { handle, partner, customer, purpose, kept: Arc::default() }
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
@@ -197,8 +200,9 @@ impl Credential {
     }
 
     fn at_hand(&self, py: Python<'_>, key: &Bound<'_, PyAny>, shape: Shape) -> PyResult<Option<Py<PyAny>>> {
-        let Some(kept) = self.kept.bind(py).get_item(key)? else { return Ok(None) };
-        let kept = kept.cast::<Kept>()?.get();
+        // The comparison may run Python code, of a str's subclass: with the interpreter's lock in mind.
+        let all = self.kept.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        let Some(kept) = Kept::of(&all, key)?.and_then(|at| all.get(at)) else { return Ok(None) };
         if !kept.fresh.is_now(&self.handle) || (!kept.is_azure && azure_classes(py)?.is_some()) {
             return Ok(None);
         }
@@ -224,24 +228,45 @@ impl Credential {
             app_only: false,
         };
         let key = key(scopes)?.unbind();
-        let kept = self.kept.clone_ref(py);
+        let kept = self.kept.clone();
         fetch(py, &self.handle, how, request, asked.tenant, move |py, Fetched { token, fresh }| {
-            let made = Kept::new(py, &token, fresh)?;
+            let made = Kept::new(py, key, &token, fresh)?;
             let wanted = made.shaped(py, shape)?;
-            kept.bind(py).set_item(key, Bound::new(py, made)?)?;
+            let mut all = kept.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+            let old = match Kept::of(&all, made.scopes.bind(py))? {
+                Some(at) => Some(all.remove(at)),
+                None if all.len() >= MOST_KEPT => Some(all.remove(0)),
+                None => None,
+            };
+            all.reserve_exact(1);
+            all.push(made);
+            drop(all);
+            // What is let go of may run code of its own.
+            drop(old);
             Ok(wanted)
         })
     }
 }
 
 impl Kept {
-    fn new(py: Python<'_>, token: &partnersam::app::token::Token, fresh: Fresh) -> PyResult<Self> {
+    /// Which of `all` is for these scopes.
+    fn of(all: &[Self], scopes: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        for (at, kept) in all.iter().enumerate() {
+            if kept.scopes.is(scopes) || scopes.eq(&kept.scopes)? {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    fn new(py: Python<'_>, scopes: Py<PyAny>, token: &partnersam::app::token::Token, fresh: Fresh) -> PyResult<Self> {
         let azure = azure_classes(py)?;
         let is_azure = azure.is_some();
         let (access_token, _) = azure.map_or_else(|| own_classes(py), Ok)?;
         // EXPOSE: azure clients take the token as a text.
         let text = PyString::new(py, token.secret().expose());
         Ok(Self {
+            scopes,
             access_token: access_token.call1((text, token.expires_on.0))?.unbind(),
             info: PyOnceLock::new(),
             refresh_on: token.refresh_after.0,

@@ -163,12 +163,11 @@ impl PartnerApp {
     #[pyo3(signature = (partner=None, customer=None, purpose=None))]
     fn credential(
         &self,
-        py: Python<'_>,
         partner: Option<Bound<'_, PyString>>,
         customer: Option<Bound<'_, PyString>>,
         purpose: Option<String>,
     ) -> PyResult<Credential> {
-        Ok(Credential::new(py, self.handle.clone(), tenant(partner.as_ref())?, tenant(customer.as_ref())?, purpose))
+        Ok(Credential::new(self.handle.clone(), tenant(partner.as_ref())?, tenant(customer.as_ref())?, purpose))
     }
 
     /// Makes a link for the partner: open it, sign in with MFA, and bring the reply to `complete_consent`.

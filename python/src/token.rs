@@ -62,7 +62,7 @@ impl Token {
     /// Scopes it was issued with.
     #[getter]
     fn scopes(&self) -> Vec<String> {
-        self.0.scopes.clone()
+        self.0.scopes.to_vec()
     }
 
     /// Whether MFA is in it: `yes`, `no` or `unknown`.

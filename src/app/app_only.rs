@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::config::Profile;
-use super::exchange::Repeat;
+use super::exchange::{Beside, Repeat};
 use super::token::{Token, TokenRequest};
 use super::token_cache::CacheKey;
 use crate::cloud::AuthorityKind;
 use crate::error::{Actor, Error, ErrorKind, Result};
-use crate::protocol::oauth;
+use crate::protocol::{mfa, oauth};
 
 impl Inner {
     /// A token of the app alone. Never a substitute for a partner's: who wants one says so.
@@ -53,21 +53,16 @@ impl Inner {
         {
             return Ok(token);
         }
-        let endpoint = self.token_endpoint(tenant, &key.audience).await?;
-        let (scopes, resource) = self.token_scopes(&key);
-        // The scopes that make it a sign-in have no place where nobody signs in.
-        let scopes: Vec<String> = scopes.into_iter().take(1).filter(|_| resource.is_none()).collect();
-        let reply = self
-            .exchange(&endpoint, Repeat::Yes, &scopes, resource, None, oauth::client_credentials)
-            .await
-            .map_err(|verdict| verdict.error)?;
+        let ask = self.ask(&key, Beside::Nothing, None).await?;
+        let reply =
+            self.exchange(&ask, Repeat::Yes, oauth::client_credentials).await.map_err(|verdict| verdict.error)?;
         let now = self.clock.now();
-        let facts = self.token_facts(&reply, now);
+        let facts = self.token_facts(&reply, mfa::evidence(&reply.access_token, now).verdict, now);
         tracing::info!(%tenant, audience = %key.audience, "got a token of the app alone");
-        let token = Arc::new(Token::new(&key, reply.access_token, facts, Vec::new()));
+        let token = Token::new(&key, reply.access_token, facts, Vec::new());
+        let token = Token { correlation_id: reply.correlation_id, ..token };
         self.record_issue(&key, "app", Ok(&token)).await?;
-        self.app_tokens.put(key, token.clone(), now);
-        Ok(token)
+        Ok(self.app_tokens.put(key, token, now))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::audit::read::Filter;
 use crate::audit::verify::{self, Report};
 use crate::audit::{Anchor, AuditKey, Entry, Fsync, Outcome, Record, Settings, key_file, unwritable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::Mfa;
 use crate::store::key::{self, create_key_file};
 use crate::store::private_file;
 
@@ -164,23 +165,40 @@ impl Inner {
             return Ok(());
         }
         let is_issue = issued.is_ok();
-        self.record_or_go_on(self.issue_entry(key, source, issued), is_issue).await
+        let issued = issued.map(|token| (token.mfa, token.correlation_id.clone()));
+        self.record_or_go_on(self.issue_entry("token", key, source, issued), is_issue).await
     }
 
-    fn issue_entry(&self, key: &CacheKey, source: &'static str, issued: std::result::Result<&Token, &Error>) -> Entry {
-        let operation = if key.is_renewal() { "renew" } else { "token" };
+    /// The line of a renewal, of whose token nothing is kept but whether MFA was in it.
+    pub(super) async fn record_renewal(
+        &self,
+        key: &CacheKey,
+        renewed: std::result::Result<(Mfa, Option<String>), &Error>,
+    ) -> Result<()> {
+        if self.config.audit.folder.is_none() {
+            return Ok(());
+        }
+        // Nothing is handed out that the policy could stop.
+        self.record_or_go_on(self.issue_entry("renew", key, "service", renewed), false).await
+    }
+
+    fn issue_entry(
+        &self,
+        operation: &'static str,
+        key: &CacheKey,
+        source: &'static str,
+        issued: std::result::Result<(Mfa, Option<String>), &Error>,
+    ) -> Entry {
         let mut entry = Entry::new(operation, Outcome::Ok, self.clock.now()).partner(key.partner);
         entry.customer = (key.tenant != key.partner).then(|| key.tenant.to_string());
         entry.audiences = vec![key.audience.name().to_owned()];
-        entry.purpose = Some(match &key.purpose {
-            Some(purpose) if !key.is_renewal() => purpose.name().to_owned(),
-            _ => self.config.purpose.clone(),
-        });
+        let purpose = key.purpose.as_ref().map_or(self.config.purpose.as_str(), |purpose| purpose.name());
+        entry.purpose = Some(purpose.to_owned());
         entry.source = Some(source);
         match issued {
-            Ok(token) => {
-                entry.mfa = Some(token.mfa.as_str());
-                entry.correlation_id = token.correlation_id.clone();
+            Ok((mfa, correlation_id)) => {
+                entry.mfa = Some(mfa.as_str());
+                entry.correlation_id = correlation_id;
             }
             Err(error) => {
                 entry.outcome = Outcome::Failed;
@@ -198,7 +216,8 @@ impl Inner {
         let record = self.auditor.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // What is in memory was issued in this process, and that was recorded, unless nothing is.
         let Some(record) = record else { return Ok(()) };
-        let mut entry = self.issue_entry(key, "memory", Ok(token));
+        let issued = Ok((token.mfa, token.correlation_id.clone()));
+        let mut entry = self.issue_entry("token", key, "memory", issued);
         entry.missed = self.auditor.missed.load(Ordering::Relaxed);
         match record.append(&entry, false) {
             Ok(_) => Ok(()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::exchange::{Repeat, SIGN_IN_SCOPES};
+use super::exchange::{Beside, Repeat, SIGN_IN_SCOPES};
 use super::token::Token;
 use super::token_cache::CacheKey;
 use super::{App, Inner};
@@ -306,10 +306,9 @@ impl Inner {
 
         let first = first_audience(&audiences);
         let key = CacheKey::own(facts.tenant, first.clone());
-        let (scopes, resource) = self.token_scopes(&key);
         let redeemed = self
-            .exchange(&self.token_endpoint(facts.tenant, &first).await?, Repeat::No, &scopes, resource, None, |ask| {
-                oauth::redeem_code(ask, &code, &pending.verifier, &facts.redirect_uri)
+            .exchange(&self.ask(&key, Beside::SignIn, None).await?, Repeat::No, |request| {
+                oauth::redeem_code(request, &code, &pending.verifier, &facts.redirect_uri)
             })
             .await
             .map_err(|verdict| in_consent(verdict.error))?;
@@ -334,9 +333,8 @@ impl Inner {
 
     /// Stores a grant whose person is known, and mints its audiences.
     pub(super) async fn admit(&self, sign_in: SignIn, person: Person, options: ConsentOptions) -> Result<Consented> {
-        let SignIn { partner, name, audiences, purpose, mut taints, first, reply, .. } = sign_in;
+        let SignIn { partner, name, audiences, purpose, mut taints, first, mut reply, .. } = sign_in;
         let now = self.clock.now();
-        let token_facts = self.token_facts(&reply, now);
         let evidence = self.prove_mfa(&first, &reply.access_token, &person, &purpose).await;
         if evidence.verdict != Mfa::Yes {
             if !options.allow_without_mfa {
@@ -351,7 +349,7 @@ impl Inner {
             }
             taints.push(Taint::WithoutMfa);
         }
-        let refresh_token = reply.refresh_token.ok_or_else(|| {
+        let refresh_token = reply.refresh_token.take().ok_or_else(|| {
             Error::new(ErrorKind::AppMisconfigured, "consent", "the service gave no refresh token")
                 .with_hint("the app must be allowed to ask for offline_access")
         })?;
@@ -380,9 +378,10 @@ impl Inner {
         self.forget_tokens_of(partner);
 
         let key = CacheKey::own(partner, first.clone());
+        let token_facts = self.token_facts(&reply, mfa::evidence(&reply.access_token, now).verdict, now);
         self.store.put_token(&self.token_key(&key), &reply.access_token, &token_facts).await?;
-        let token = Arc::new(Token::new(&key, reply.access_token, token_facts, Vec::new()));
-        self.tokens.put(key, token.clone(), now);
+        let token = Token::new(&key, reply.access_token, token_facts, Vec::new());
+        let token = self.tokens.put(key, token, now);
 
         let mut minted = Vec::with_capacity(audiences.len());
         for audience in audiences {
@@ -403,9 +402,8 @@ impl Inner {
 
     async fn mint(&self, partner: TenantId, audience: &Audience) -> Result<Arc<Token>> {
         let key = CacheKey::own(partner, audience.clone());
-        let token = Arc::new(self.redeem(&key, &self.token_key(&key), true, None).await?);
-        self.tokens.put(key, token.clone(), self.clock.now());
-        Ok(token)
+        let token = self.redeem(&key, &self.token_key(&key), true, None).await?;
+        Ok(self.tokens.put(key, token, self.clock.now()))
     }
 
     /// Writes a new grant over the old one, if there is one and it is not the better one.

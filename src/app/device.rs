@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::consent::{ConsentOptions, ConsentRequest, Consented, SignIn, finished, first_audience};
 use super::credential;
-use super::exchange::{Repeat, SIGN_IN_SCOPES};
+use super::exchange::{Beside, Repeat, SIGN_IN_SCOPES};
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
@@ -130,11 +130,10 @@ impl Inner {
     async fn await_device_consent(&self, device: DeviceConsent, options: ConsentOptions) -> Result<Consented> {
         let first = first_audience(&device.audiences);
         let key = CacheKey::own(device.partner, first.clone());
-        let (mut scopes, resource) = self.token_scopes(&key);
-        if scopes.is_empty() {
-            scopes = SIGN_IN_SCOPES.map(str::to_owned).to_vec();
+        let mut ask = self.ask(&key, Beside::SignIn, device.claims.as_deref()).await?;
+        if ask.scopes.is_empty() {
+            ask.scopes = SIGN_IN_SCOPES.map(str::to_owned).to_vec();
         }
-        let endpoint = self.token_endpoint(device.partner, &first).await?;
         let mut interval = device.interval;
         let reply = loop {
             if device.expires_on <= self.clock.now() {
@@ -147,9 +146,7 @@ impl Inner {
             tokio::time::sleep(interval).await;
             self.store.check_writable().await?;
             let verdict = match self
-                .exchange(&endpoint, Repeat::No, &scopes, resource, device.claims.as_deref(), |ask| {
-                    oauth::redeem_device_code(ask, &device.device_code)
-                })
+                .exchange(&ask, Repeat::No, |request| oauth::redeem_device_code(request, &device.device_code))
                 .await
             {
                 Ok(reply) => break reply,

@@ -1,5 +1,6 @@
 //! One exchange with the token endpoint: build, send, try again where that helps, and judge the answer.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,7 @@ use url::Url;
 
 use super::Inner;
 use super::credential::{self, ClientCredential};
+use super::token_cache::CacheKey;
 use crate::audience::Audience;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,10 +18,35 @@ use crate::protocol::classify::{Verdict, classify};
 use crate::protocol::error_reply::ErrorReply;
 use crate::protocol::oauth::{Request, TokenRequest};
 use crate::protocol::token_reply::TokenReply;
+use crate::secret::WipedBytes;
 use crate::transport::{EXCHANGE_DEADLINE, retry_after};
 
 /// Scopes that make a token request a sign-in request too: a refresh token and an id token come back.
 pub(super) const SIGN_IN_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
+
+/// The scope that brings the next refresh token, and nothing else: whose grant it is, is known.
+const ROTATE_SCOPES: [&str; 1] = ["offline_access"];
+
+/// What a token request is for, beside the access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// An id token and a refresh token: somebody's first.
+    SignIn,
+    /// The next refresh token.
+    Rotation,
+    /// Nothing: the app alone, where nobody signs in.
+    Nothing,
+}
+
+/// What is asked of a token endpoint, whoever proves the app and whatever is redeemed.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) endpoint: Url,
+    pub(super) scopes: Vec<String>,
+    pub(super) resource: Option<&'a str>,
+    /// Claims to satisfy, without what the app can do.
+    pub(super) claims: Option<&'a str>,
+}
 
 /// Whether the same request may be sent twice when no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +59,7 @@ pub(super) enum Repeat {
 
 impl Inner {
     /// Where a token is asked for. At Entra that needs no look-up: redemption goes to the concrete tenant, never to `/common`.
-    pub(super) async fn token_endpoint(&self, tenant: TenantId, audience: &Audience) -> Result<Url> {
+    async fn token_endpoint(&self, tenant: TenantId, audience: &Audience) -> Result<Url> {
         let version = if self.config.v1_resources.contains(audience) { "oauth2" } else { "oauth2/v2.0" };
         match self.config.authority.kind() {
             AuthorityKind::Entra => {
@@ -45,26 +72,53 @@ impl Inner {
     }
 
     /// The `claims` parameter: what is asked for, and what the app can do.
-    pub(super) fn claims_with_capabilities(&self, asked: Option<&str>) -> Result<Option<String>> {
-        claims_challenge::merged(asked, &self.config.client_capabilities)
+    pub(super) fn claims_with_capabilities(&self, asked: Option<&str>) -> Result<Option<Cow<'_, str>>> {
+        match asked {
+            // The usual case, made once.
+            None => Ok(self.capabilities.as_deref().map(Cow::Borrowed)),
+            asked => Ok(claims_challenge::merged(asked, &self.config.client_capabilities)?.map(Cow::Owned)),
+        }
     }
 
-    /// Sends a token request and reads the reply. `claims` are what is asked for, without capabilities; `build` is called for each attempt, with the app's proof of itself.
+    /// What is asked for a token of `key`: v2 scopes at Entra, or a v1 resource where the audience needs it; a resource indicator (RFC 8707) elsewhere.
+    pub(super) async fn ask<'a>(&self, key: &'a CacheKey, beside: Beside, claims: Option<&'a str>) -> Result<Ask<'a>> {
+        let cloud = self.config.authority.cloud();
+        let (scopes, resource) = match self.config.authority.kind() {
+            AuthorityKind::Entra if self.config.v1_resources.contains(&key.audience) => {
+                let scopes = if beside == Beside::Nothing { Vec::new() } else { vec!["openid".to_owned()] };
+                (scopes, key.audience.resource(cloud))
+            }
+            AuthorityKind::Entra => {
+                let more: &[&str] = match beside {
+                    Beside::SignIn => &SIGN_IN_SCOPES,
+                    Beside::Rotation => &ROTATE_SCOPES,
+                    Beside::Nothing => &[],
+                };
+                let more = more.iter().map(|scope| (*scope).to_owned());
+                (std::iter::once(key.audience.token_scope(cloud)).chain(more).collect(), None)
+            }
+            AuthorityKind::Generic => match &key.audience {
+                Audience::Scope(scope) => (vec![scope.clone()], None),
+                other => (Vec::new(), other.resource(cloud)),
+            },
+        };
+        let endpoint = self.token_endpoint(key.tenant, &key.audience).await?;
+        Ok(Ask { endpoint, scopes, resource, claims })
+    }
+
+    /// Sends a token request and reads the reply. `build` is called for each attempt, with the app's proof of itself.
     pub(super) async fn exchange(
         &self,
-        endpoint: &Url,
+        ask: &Ask<'_>,
         repeat: Repeat,
-        scopes: &[String],
-        resource: Option<&str>,
-        claims: Option<&str>,
         build: impl Fn(&TokenRequest<'_>) -> Result<Request>,
     ) -> Result<TokenReply, Verdict> {
-        let claims = self.claims_with_capabilities(claims).map_err(Verdict::of_transport)?;
+        let claims = self.claims_with_capabilities(ask.claims).map_err(Verdict::of_transport)?;
         self.mind_credentials();
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let verdict = match self.by_any_credential(endpoint, scopes, resource, claims.as_deref(), &build).await {
+            let verdict = match self.by_any_credential(ask, claims.as_deref(), &build).await {
                 Ok(reply) => return Ok(reply),
                 Err(verdict) => verdict,
             };
@@ -95,9 +149,7 @@ impl Inner {
     /// the service, the older one goes on (AADSTS700027).
     async fn by_any_credential(
         &self,
-        endpoint: &Url,
-        scopes: &[String],
-        resource: Option<&str>,
+        ask: &Ask<'_>,
         claims: Option<&str>,
         build: &impl Fn(&TokenRequest<'_>) -> Result<Request>,
     ) -> Result<TokenReply, Verdict> {
@@ -107,7 +159,7 @@ impl Inner {
         for turn in 0..credentials.len() {
             let index = (first + turn) % credentials.len();
             let Some(credential) = credentials.get(index) else { break };
-            match self.one_exchange(credential.as_ref(), endpoint, scopes, resource, claims, build).await {
+            match self.one_exchange(credential.as_ref(), ask, claims, build).await {
                 Err(verdict) if is_of_credential(verdict.error.kind()) => {
                     tracing::warn!(
                         credential = credential.describe(),
@@ -128,17 +180,15 @@ impl Inner {
     async fn one_exchange(
         &self,
         credential: &dyn ClientCredential,
-        endpoint: &Url,
-        scopes: &[String],
-        resource: Option<&str>,
+        ask: &Ask<'_>,
         claims: Option<&str>,
         build: &impl Fn(&TokenRequest<'_>) -> Result<Request>,
     ) -> Result<TokenReply, Verdict> {
-        let now = self.clock.now();
-        let client_id = &self.config.client_id;
-        let proof = credential.proof(client_id, endpoint, now).await.map_err(Verdict::of_transport)?;
+        let (client_id, endpoint) = (&self.config.client_id, &ask.endpoint);
+        let proof = credential.proof(client_id, endpoint, self.clock.now()).await.map_err(Verdict::of_transport)?;
         let authentication = proof.authentication();
-        let request = TokenRequest { endpoint, client_id, authentication, scopes, resource, claims };
+        let request =
+            TokenRequest { endpoint, client_id, authentication, scopes: &ask.scopes, resource: ask.resource, claims };
         let mut request = build(&request).map_err(Verdict::of_transport)?;
         let correlation_id = tag(&mut request);
         let response = self
@@ -147,7 +197,7 @@ impl Inner {
             .await
             .map_err(|error| Verdict::of_transport(error.with_context("correlation_id", &correlation_id)))?;
         let (head, body) = response.into_parts();
-        let body = zeroize::Zeroizing::new(body);
+        let body = WipedBytes::new(body);
         if head.status.is_success() {
             let reply = TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport)?;
             return Ok(TokenReply { correlation_id: Some(correlation_id), ..reply });

@@ -1,13 +1,13 @@
-//! One flight per token: callers that want the same missing token at the same time share one attempt, and its answer.
+//! One flight per thing wanted: callers that want the same missing token, or the same renewal, at the same time share one attempt, and its answer.
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
-use super::token::Token;
 use super::token_cache::CacheKey;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -21,14 +21,26 @@ pub(crate) struct FlightKey {
     pub(crate) claims: Option<String>,
 }
 
-type Flight = Shared<BoxFuture<'static, Result<Arc<Token>>>>;
+type Flight<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-#[derive(Default)]
-pub(crate) struct Flights(Arc<Mutex<HashMap<FlightKey, Flight>>>);
+/// What is in the air, by what it brings.
+type Board<K, T> = Arc<Mutex<HashMap<K, Flight<T>>>>;
 
-impl Flights {
+pub(crate) struct Flights<K, T>(Board<K, T>);
+
+impl<K, T> Default for Flights<K, T> {
+    fn default() -> Self {
+        Self(Board::default())
+    }
+}
+
+impl<K, T> Flights<K, T>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
     /// Whether such a flight is in the air.
-    pub(crate) fn is_flying(&self, key: &FlightKey) -> bool {
+    pub(crate) fn is_flying(&self, key: &K) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 
@@ -43,12 +55,12 @@ impl Flights {
         }
     }
 
-    /// Joins the flight for `key`, or starts `attempt` as one.
+    /// Joins the flight for `key`, or starts `attempt` as one; `operation` is what an error names.
     ///
     /// The attempt is a task of its own: a caller who gives up does not stop it, for a redemption that was sent must be saved.
-    pub(crate) async fn join<F>(&self, key: FlightKey, attempt: impl FnOnce() -> F) -> Result<Arc<Token>>
+    pub(crate) async fn join<F>(&self, key: K, operation: &'static str, attempt: impl FnOnce() -> F) -> Result<T>
     where
-        F: Future<Output = Result<Arc<Token>>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let flight = {
             let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,9 +75,9 @@ impl Flights {
                         attempt.await
                     });
                     let flight = task
-                        .map(|end| {
+                        .map(move |end| {
                             end.unwrap_or_else(|_| {
-                                Err(Error::new(ErrorKind::Internal, "token", "a token request ended before its time"))
+                                Err(Error::new(ErrorKind::Internal, operation, "a flight ended before its time"))
                             })
                         })
                         .boxed()
@@ -79,12 +91,12 @@ impl Flights {
     }
 }
 
-struct Landing {
-    key: FlightKey,
-    board: Arc<Mutex<HashMap<FlightKey, Flight>>>,
+struct Landing<K: Eq + Hash, T> {
+    key: K,
+    board: Board<K, T>,
 }
 
-impl Drop for Landing {
+impl<K: Eq + Hash, T> Drop for Landing<K, T> {
     fn drop(&mut self) {
         self.board.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }

@@ -1,6 +1,7 @@
 //! Import: a refresh token from elsewhere becomes a grant, once it has proved itself.
 
 use super::consent::{ConsentOptions, Consented, Person, SignIn, finished, first_audience};
+use super::exchange::Beside;
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
@@ -66,7 +67,8 @@ impl Inner {
         options: ConsentOptions,
     ) -> Result<Consented> {
         let key = CacheKey::own(tenant, first.clone());
-        let mut reply = self.redeem_once(&key, &refresh_token, None).await.map_err(|verdict| verdict.error)?;
+        let redeemed = self.redeem_once(&key, &refresh_token, Beside::SignIn, None).await;
+        let (mut reply, _) = redeemed.map_err(|verdict| verdict.error)?;
         // A service that does not rotate leaves the old one valid.
         reply.refresh_token.get_or_insert(refresh_token);
         let person = Person::of_reply(&reply).ok_or_else(|| {

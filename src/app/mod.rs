@@ -38,15 +38,17 @@ use self::challenge::Links;
 use self::config::Config;
 use self::credentials::ExpiryWatch;
 use self::directory::Directory;
-use self::flight::Flights;
+use self::flight::{FlightKey, Flights};
 use self::negative::Negative;
 use self::redeem::Unsaved;
+use self::token::Token;
 use self::token_cache::TokenCache;
 use crate::audience::Audience;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
+use crate::protocol::claims_challenge;
 use crate::store::{AppKey, AskPassphrase, Change, GrantStore, StoreCondition};
 use crate::transport::{HttpClient, RetryPolicy, Transport};
 
@@ -88,11 +90,15 @@ pub(crate) struct Inner {
     tokens: TokenCache,
     /// Of the app alone.
     app_tokens: TokenCache,
-    flights: Flights,
+    flights: Flights<FlightKey, Arc<Token>>,
+    /// Whose grant, and by when it must be due.
+    renewals: Flights<(TenantId, Option<UnixTime>), UnixTime>,
     negative: Negative,
     links: Links,
     unsaved: Unsaved,
     auditor: Auditor,
+    /// The `claims` parameter of a request that asks for none: what the app can do.
+    capabilities: Option<String>,
     /// Which of the app's credentials worked last.
     credential_at_work: AtomicUsize,
     expiry_watch: ExpiryWatch,
@@ -132,10 +138,12 @@ impl App {
             tokens: TokenCache::default(),
             app_tokens: TokenCache::default(),
             flights: Flights::default(),
+            renewals: Flights::default(),
             negative: Negative::default(),
             links: Links::default(),
             unsaved: Unsaved::default(),
             auditor: Auditor::default(),
+            capabilities: claims_challenge::merged(None, &config.client_capabilities)?,
             credential_at_work: AtomicUsize::new(0),
             expiry_watch: ExpiryWatch::default(),
             epoch: AtomicU64::new(0),
@@ -173,7 +181,7 @@ impl App {
         }
     }
 
-    /// A number that moves whenever tokens handed out before may have become wrong: after consent, import, renewal, revocation. Callers that keep
+    /// A number that moves whenever tokens handed out before may have become wrong: after consent, import, revocation. Callers that keep
     /// tokens compare it instead of asking each time.
     pub fn epoch(&self) -> u64 {
         self.0.epoch.load(Ordering::Acquire)
@@ -187,7 +195,11 @@ impl App {
     /// Waits until every redemption that was sent is saved, at most `limit`: what a program does before it ends.
     pub async fn settle(&self, limit: std::time::Duration) {
         // Past the limit the old refresh tokens are still there, and Entra still takes them.
-        let _ = tokio::time::timeout(limit, self.0.flights.landed()).await;
+        let all = async {
+            self.0.flights.landed().await;
+            self.0.renewals.landed().await;
+        };
+        let _ = tokio::time::timeout(limit, all).await;
     }
 
     /// Its store as a forked child may use it; none where there is nothing to open anew.

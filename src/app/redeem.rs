@@ -7,9 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Inner;
-use super::exchange::{Repeat, SIGN_IN_SCOPES, jittered};
+use super::consent::first_audience;
+use super::exchange::{Beside, Repeat, jittered};
 use super::token::Token;
 use super::token_cache::CacheKey;
+use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,8 +19,10 @@ use crate::ids::TenantId;
 use crate::protocol::classify::{GrantFate, OtherAudiences, Verdict};
 use crate::protocol::token_reply::TokenReply;
 use crate::protocol::{jwt, mfa, oauth};
-use crate::secret::{AccessToken, RefreshToken};
-use crate::store::{Expect, Grant, GrantFacts, GrantKey, GrantState, StoreCondition, TokenFacts, TokenKey, Written};
+use crate::secret::RefreshToken;
+use crate::store::{
+    Expect, Grant, GrantFacts, GrantKey, GrantState, Lease, Mfa, StoreCondition, TokenFacts, TokenKey, Written,
+};
 
 /// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too, except where
 /// a refresh token is good for one use.
@@ -61,8 +65,17 @@ impl Unsaved {
     }
 }
 
+/// A redemption that the service granted and that is not saved yet.
+struct Redeemed {
+    /// The grant as it was read before.
+    grant: Grant,
+    reply: TokenReply,
+    /// What the access token says of MFA.
+    mfa: Mfa,
+}
+
 impl Inner {
-    /// Redeems the grant for `key`. `bypass` passes over what the store has.
+    /// Redeems the partner's grant for an access token. `bypass` passes over what the store has.
     pub(super) async fn redeem(
         &self,
         key: &CacheKey,
@@ -70,9 +83,60 @@ impl Inner {
         bypass: bool,
         claims: Option<&str>,
     ) -> Result<Token> {
-        let lease = self.store.lease(&self.lease_name(key), LEASE_PATIENCE).await?;
-        // Where a refresh token is good for one use, to go on beside another process would be to lose the grant. Elsewhere it costs a call.
+        let _lease = self.lease(key.partner, Some(key)).await?;
+        if !bypass
+            && let Some(token) = self.kept_token(key, token_key).await?.filter(|token| token.is_fresh(self.clock.now()))
+        {
+            return Ok(token);
+        }
+        let grant = self.usable_grant(key.partner).await?;
+        let redeemed = self.redeem_grant(key, grant, claims).await?;
+        let facts = self.token_facts(&redeemed.reply, redeemed.mfa, self.clock.now());
+        let (reply, _, warning) = self.save(key, redeemed, Some((token_key, &facts))).await?;
+        let token = Token::new(key, reply.access_token, facts, warning.into_iter().collect());
+        Ok(Token { correlation_id: reply.correlation_id, ..token })
+    }
+
+    /// Redeems the partner's grant so that it lives on, unless it is not due by `due_by` any more: another process may have renewed it. The access
+    /// token that comes along is let go: it would fill store and memory with what nobody asked for. Gives when the grant ends.
+    pub(super) async fn redeem_to_renew(&self, partner: TenantId, due_by: Option<UnixTime>) -> Result<UnixTime> {
+        let _lease = self.lease(partner, None).await?;
+        let grant = self.usable_grant(partner).await?;
+        if due_by.is_some_and(|by| grant.facts.renew_after > by) {
+            return Ok(grant.facts.expires_on);
+        }
+        let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let key = CacheKey::own(partner, first_audience(&audiences));
+        if let Some(refusal) = self.negative.get(&key, None) {
+            return Err(refusal);
+        }
+        let renewed = match self.redeem_grant(&key, grant, None).await {
+            Ok(redeemed) => {
+                let mfa = redeemed.mfa;
+                self.save(&key, redeemed, None).await.map(|saved| (saved, mfa))
+            }
+            Err(error) => Err(error),
+        };
+        let told = renewed.as_ref().map(|((reply, ..), mfa)| (*mfa, reply.correlation_id.clone()));
+        self.record_renewal(&key, told).await?;
+        match renewed? {
+            ((_, expires_on, None), _) => Ok(expires_on),
+            ((.., Some(warning)), _) => Err(warning),
+        }
+    }
+
+    /// Takes the lease on one token of the partner, or on the renewal of its grant. None where another process has held it for too long.
+    async fn lease(&self, partner: TenantId, token: Option<&CacheKey>) -> Result<Option<Box<dyn Lease>>> {
         let is_alone = self.config.authority.one_use_refresh_tokens();
+        let grant = format!("{} {} {partner}", self.key.authority, self.key.client_id);
+        // Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
+        let name = match token {
+            _ if is_alone => grant,
+            Some(key) => format!("{grant} {} {}", key.tenant, key.audience),
+            None => format!("{grant} renewal"),
+        };
+        let lease = self.store.lease(&name, LEASE_PATIENCE).await?;
+        // There, to go on beside another process would be to lose the grant. Elsewhere it costs a call.
         if is_alone && lease.is_none() {
             return Err(Error::new(
                 ErrorKind::DeadlineExceeded,
@@ -81,17 +145,17 @@ impl Inner {
             )
             .with_context("seconds", LEASE_PATIENCE.as_secs()));
         }
-        if !bypass
-            && let Some(token) = self.kept_token(key, token_key).await?.filter(|token| token.is_fresh(self.clock.now()))
-        {
-            return Ok(token);
-        }
-        let mut grant = self.usable_grant(key.partner).await?;
+        Ok(lease)
+    }
+
+    /// Has the service redeem `grant`, or a newer one from the store where that one is refused, and draws the conclusions of a refusal.
+    async fn redeem_grant(&self, key: &CacheKey, mut grant: Grant, claims: Option<&str>) -> Result<Redeemed> {
         self.store.check_writable().await?;
+        let is_alone = self.config.authority.one_use_refresh_tokens();
         let mut rereads = MOST_REREADS;
         loop {
-            let verdict = match self.redeem_once(key, &grant.refresh_token, claims).await {
-                Ok(reply) => return self.settle(key, token_key, grant, reply).await,
+            let verdict = match self.redeem_once(key, &grant.refresh_token, Beside::Rotation, claims).await {
+                Ok((reply, mfa)) => return Ok(Redeemed { grant, reply, mfa }),
                 Err(verdict) => verdict,
             };
             if verdict.grant == GrantFate::Bury || refuses_the_token(&verdict.error) {
@@ -154,85 +218,79 @@ impl Inner {
         }
     }
 
-    /// One redemption of `refresh_token`, retried where no answer came.
+    /// One redemption of `refresh_token`, retried where no answer came. Gives the reply, and what its access token says of MFA.
     pub(super) async fn redeem_once(
         &self,
         key: &CacheKey,
         refresh_token: &RefreshToken,
+        beside: Beside,
         claims: Option<&str>,
-    ) -> Result<TokenReply, Verdict> {
-        let endpoint = self.token_endpoint(key.tenant, &key.audience).await.map_err(Verdict::of_transport)?;
-        let (scopes, resource) = self.token_scopes(key);
-        let reply = self
-            .exchange(&endpoint, Repeat::Yes, &scopes, resource, claims, |ask| {
-                oauth::redeem_refresh_token(ask, refresh_token)
-            })
-            .await?;
-        self.check_token(key, &reply.access_token).map_err(Verdict::of_transport)?;
-        Ok(reply)
-    }
-
-    /// What a token request asks for: v2 scopes at Entra, or a v1 resource where the audience needs it; a resource indicator (RFC 8707) elsewhere.
-    pub(super) fn token_scopes<'a>(&self, key: &'a CacheKey) -> (Vec<String>, Option<&'a str>) {
-        let cloud = self.config.authority.cloud();
-        match self.config.authority.kind() {
-            AuthorityKind::Entra if self.config.v1_resources.contains(&key.audience) => {
-                (vec!["openid".to_owned()], key.audience.resource(cloud))
-            }
-            AuthorityKind::Entra => {
-                let scopes =
-                    std::iter::once(key.audience.token_scope(cloud)).chain(SIGN_IN_SCOPES.map(str::to_owned)).collect();
-                (scopes, None)
-            }
-            AuthorityKind::Generic => match &key.audience {
-                crate::audience::Audience::Scope(scope) => (vec![scope.clone()], None),
-                other => (Vec::new(), other.resource(cloud)),
-            },
-        }
+    ) -> Result<(TokenReply, Mfa), Verdict> {
+        let ask = self.ask(key, beside, claims).await.map_err(Verdict::of_transport)?;
+        let reply =
+            self.exchange(&ask, Repeat::Yes, |request| oauth::redeem_refresh_token(request, refresh_token)).await?;
+        // EXPOSE: to look at the tenant of the token and at how the person signed in.
+        let seen = jwt::glance(reply.access_token.expose());
+        self.check_token(key, seen.as_ref()).map_err(Verdict::of_transport)?;
+        let mfa = mfa::verdict(seen.as_ref().and_then(|seen| seen.amr.as_deref()));
+        Ok((reply, mfa))
     }
 
     /// A token of one tenant or service is never answered to a call about another. Only what can be read is checked: tokens are opaque by contract.
-    fn check_token(&self, key: &CacheKey, token: &AccessToken) -> Result<()> {
-        if self.config.authority.kind() != AuthorityKind::Entra {
-            return Ok(());
+    fn check_token(&self, key: &CacheKey, seen: Option<&jwt::Glance>) -> Result<()> {
+        let tenant = seen.and_then(|seen| seen.tenant.as_deref());
+        match tenant {
+            Some(tenant)
+                if self.config.authority.kind() == AuthorityKind::Entra
+                    && !tenant.eq_ignore_ascii_case(&key.tenant.to_string()) =>
+            {
+                Err(Error::new(
+                    ErrorKind::TenantMismatch,
+                    "token",
+                    "the service answered with a token of another tenant",
+                )
+                .with_context("token_tenant", tenant))
+            }
+            _ => Ok(()),
         }
-        // EXPOSE: to look at the tenant of the token.
-        let Some(claims) = jwt::peek(token.expose()) else { return Ok(()) };
-        if let Some(tenant) = claims.tenant.filter(|tenant| !tenant.eq_ignore_ascii_case(&key.tenant.to_string())) {
-            return Err(Error::new(
-                ErrorKind::TenantMismatch,
-                "token",
-                "the service answered with a token of another tenant",
-            )
-            .with_context("token_tenant", tenant));
-        }
-        Ok(())
     }
 
-    /// Saves what a redemption brought, then makes the token of it.
-    async fn settle(&self, key: &CacheKey, token_key: &TokenKey, grant: Grant, reply: TokenReply) -> Result<Token> {
-        let now = self.clock.now();
-        let token_facts = self.token_facts(&reply, now);
+    /// Saves what a redemption brought, and with it the access token where there is one to keep. Gives the reply back, when the grant ends, and what
+    /// went wrong without losing anything.
+    async fn save(
+        &self,
+        key: &CacheKey,
+        redeemed: Redeemed,
+        token: Option<(&TokenKey, &TokenFacts)>,
+    ) -> Result<(TokenReply, UnixTime, Option<Error>)> {
+        let Redeemed { grant, mut reply, .. } = redeemed;
         let Grant { key: grant_key, generation, refresh_token: used, mut facts } = grant;
+        let now = self.clock.now();
         facts.last_redeemed_on = now;
-        if reply.refresh_token.is_some() {
+        let rotated = reply.refresh_token.take();
+        if rotated.is_some() {
             (facts.expires_on, facts.renew_after) = self.grant_clock(now);
         }
         let put = async |expect| {
-            let refresh_token = reply.refresh_token.as_ref().unwrap_or(&used);
-            let token = (token_key, &reply.access_token, &token_facts);
-            self.store.put_grant_and_token(&grant_key, refresh_token, &facts, expect, token).await
+            let refresh_token = rotated.as_ref().unwrap_or(&used);
+            match token {
+                Some((token_key, token_facts)) => {
+                    let token = (token_key, &reply.access_token, token_facts);
+                    self.store.put_grant_and_token(&grant_key, refresh_token, &facts, expect, token).await
+                }
+                None => self.store.put_grant(&grant_key, refresh_token, &facts, expect).await,
+            }
         };
         tracing::info!(
             partner = %key.partner,
             tenant = %key.tenant,
             audience = %key.audience,
-            rotated = reply.refresh_token.is_some(),
+            rotated = rotated.is_some(),
             "redeemed the grant for an access token"
         );
         let mut written = put(Expect::Generation(generation)).await;
         if let Ok(Written::Lost(Some(_))) = written
-            && reply.refresh_token.is_some()
+            && rotated.is_some()
             && let Ok(Some(stored)) = self.store.grant(&grant_key).await
             && stored.facts.state != GrantState::Active
             // EXPOSE: to tell whether it is the token that we redeemed.
@@ -241,27 +299,25 @@ impl Inner {
             // Another process was refused the token that we had just used up, and took the grant for dead. It lives: here is the next one.
             written = put(Expect::Generation(stored.generation)).await;
         }
-        let mut warnings = Vec::new();
+        let expires_on = facts.expires_on;
         match written {
-            Ok(Written::Yes(_)) => {}
+            Ok(Written::Yes(_)) => Ok((reply, expires_on, None)),
             // Somebody else has rotated or consented anew: theirs stays, and our access token is as good as ever.
             Ok(Written::Lost(Some(_))) => {
-                tracing::debug!(partner = %key.partner, "the grant was rotated elsewhere at the same time")
+                tracing::debug!(partner = %key.partner, "the grant was rotated elsewhere at the same time");
+                Ok((reply, expires_on, None))
             }
-            Ok(Written::Lost(None)) => {
-                return Err(Error::new(
-                    ErrorKind::ConsentRequired,
-                    "token",
-                    "the grant was revoked while it was being redeemed",
-                ));
-            }
+            Ok(Written::Lost(None)) => Err(Error::new(
+                ErrorKind::ConsentRequired,
+                "token",
+                "the grant was revoked while it was being redeemed",
+            )),
             Err(error) => {
-                let refresh_token = reply.refresh_token.unwrap_or(used);
-                warnings.push(self.keep_unsaved(&grant_key, refresh_token, facts, generation, error).await)
+                let newest = rotated.unwrap_or(used);
+                let warning = self.keep_unsaved(&grant_key, newest, facts, generation, error).await;
+                Ok((reply, expires_on, Some(warning)))
             }
         }
-        let token = Token::new(key, reply.access_token, token_facts, warnings);
-        Ok(Token { correlation_id: reply.correlation_id, ..token })
     }
 
     /// The store failed after a redemption: the new refresh token goes into the recovery journal, or at worst stays in memory. Never silently.
@@ -311,7 +367,7 @@ impl Inner {
     }
 
     /// What is known of a token that has just come.
-    pub(super) fn token_facts(&self, reply: &TokenReply, now: UnixTime) -> TokenFacts {
+    pub(super) fn token_facts(&self, reply: &TokenReply, mfa: Mfa, now: UnixTime) -> TokenFacts {
         let lifetime = reply.expires_in.max(0);
         // Half of it at least is for use: a service that hands out short tokens must not be asked for every call.
         let early = (lifetime - REFRESH_EARLY).max(lifetime / 2);
@@ -322,7 +378,7 @@ impl Inner {
             // Up to a tenth earlier, so that a fleet that started together does not come back together.
             refresh_after: now.plus(refresh_in - jittered(0, refresh_in / 10)),
             scopes: reply.scopes.clone(),
-            mfa: mfa::evidence(&reply.access_token, now).verdict,
+            mfa,
         }
     }
 
@@ -331,16 +387,6 @@ impl Inner {
         match self.config.authority.kind() {
             AuthorityKind::Entra => (now.plus(ENTRA_GRANT_LIFE), now.plus(jittered(6 * DAY, 8 * DAY))),
             AuthorityKind::Generic => (now.plus(GENERIC_GRANT_LIFE), now.plus(jittered(DAY, 2 * DAY))),
-        }
-    }
-
-    /// Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
-    fn lease_name(&self, key: &CacheKey) -> String {
-        let grant = format!("{} {} {}", self.key.authority, self.key.client_id, key.partner);
-        if self.config.authority.one_use_refresh_tokens() {
-            grant
-        } else {
-            format!("{grant} {} {}", key.tenant, key.audience)
         }
     }
 }

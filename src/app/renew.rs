@@ -5,10 +5,7 @@ use futures_util::stream::FuturesUnordered;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::consent::first_audience;
-use super::token_cache::CacheKey;
 use super::{App, Inner};
-use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
@@ -23,24 +20,26 @@ pub struct Renewed {
 }
 
 /// Grants renewed at the same time.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 
 /// Due grants read at a time: bounds the memory, whatever the number of partners.
 const PAGE: usize = 1_000;
 
 impl App {
-    /// Uses one partner's grant now, and so gives it its full life again.
+    /// Uses one partner's grant now, and so gives it its full life again. The access token that comes along is not kept.
     pub async fn renew(&self, partner: &TenantRef) -> Result<UnixTime> {
         let inner = self.inner();
         let renew = async {
             let tenant = inner.tenant(partner).await?;
-            inner.renew(tenant).await
+            inner.renew(tenant, None).await
         };
         renew.await.map_err(|error: Error| error.in_operation("renew").with_context("partner", partner))
     }
 
     /// Renews every grant that is due by `by`, many at a time, and tells `progress` of each as it ends: how many are done, how many were found so far,
     /// and the last one's result. A partner's failure does not stop the others; a failure of the app or of the store does.
+    ///
+    /// Several processes may do so at once: what one of them has renewed is not due for the others any more.
     pub async fn renew_due(
         &self,
         by: UnixTime,
@@ -89,7 +88,7 @@ impl App {
                 while flying.len() < AT_ONCE
                     && let Some(partner) = waiting.next()
                 {
-                    flying.push(async move { Renewed { partner, result: inner.renew(partner).await } });
+                    flying.push(async move { Renewed { partner, result: inner.renew(partner, Some(by)).await } });
                 }
                 let Some(renewed) = flying.next().await else { break };
                 progress(done.len() + 1, seen.len() - passed_over, &renewed);
@@ -104,15 +103,11 @@ impl App {
 }
 
 impl Inner {
-    async fn renew(self: &Arc<Self>, partner: TenantId) -> Result<UnixTime> {
-        let grant = self.usable_grant(partner).await?;
-        let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
-        let key = CacheKey::renewal(partner, first_audience(&audiences));
-        self.token_for(key, true, None).await?;
-        let renewed = self.store.grant(&self.key.grant(partner)).await?;
-        renewed.map(|grant| grant.facts.expires_on).ok_or_else(|| {
-            Error::new(ErrorKind::ConsentRequired, "renew", "the grant was removed while it was being renewed")
-        })
+    async fn renew(self: &Arc<Self>, partner: TenantId, due_by: Option<UnixTime>) -> Result<UnixTime> {
+        let inner = self.clone();
+        self.renewals
+            .join((partner, due_by), "renew", move || async move { inner.redeem_to_renew(partner, due_by).await })
+            .await
     }
 }
 

@@ -91,8 +91,8 @@ pub struct Token {
     pub expires_on: UnixTime,
     /// From when a new one should be asked for.
     pub refresh_after: UnixTime,
-    /// Scopes it was issued with.
-    pub scopes: Vec<String>,
+    /// Scopes it was issued with; shared with other tokens that have the same.
+    pub scopes: Arc<[String]>,
     /// Whether MFA is in it.
     pub mfa: Mfa,
     /// The id that ties the request it came by to the service's log; none where it did not come by one just now.
@@ -135,7 +135,7 @@ impl Token {
             audience: key.audience.clone(),
             expires_on: facts.expires_on,
             refresh_after: facts.refresh_after,
-            scopes: facts.scopes,
+            scopes: facts.scopes.into(),
             mfa: facts.mfa,
             correlation_id: None,
             purpose_ends: key.purpose.as_ref().and_then(|purpose| purpose.limits().expires_on),
@@ -257,7 +257,8 @@ impl Inner {
         }
         let inner = self.clone();
         let wanted = key.clone();
-        let flight = self.flights.join(flight, move || async move { inner.fetch(wanted, bypass, claims).await });
+        let flight =
+            self.flights.join(flight, "token", move || async move { inner.fetch(wanted, bypass, claims).await });
         let Some(old) = old else { return flight.await };
         match tokio::time::timeout(EARLY_REFRESH_PATIENCE, flight).await {
             Ok(Ok(token)) => Ok(token),
@@ -315,9 +316,7 @@ impl Inner {
     }
 
     fn remember(&self, key: CacheKey, token: Token) -> Arc<Token> {
-        let token = Arc::new(token);
-        self.tokens.put(key, token.clone(), self.clock.now());
-        token
+        self.tokens.put(key, token, self.clock.now())
     }
 
     pub(super) fn token_key(&self, key: &CacheKey) -> TokenKey {

@@ -1,15 +1,20 @@
 //! Leases: one redemption at a time per name. How to wait for one, and the one that lies in files.
 
-#[cfg(feature = "sqlite")]
+// Where the system cannot lock single bytes for an open file. Tested everywhere.
+#[cfg(all(feature = "sqlite", any(test, not(all(target_os = "linux", target_pointer_width = "64")))))]
 mod files;
+#[cfg(all(feature = "sqlite", target_os = "linux", target_pointer_width = "64"))]
+mod ranges;
 
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::store::seal;
 
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "sqlite", not(all(target_os = "linux", target_pointer_width = "64"))))]
 pub(crate) use files::Leases;
+#[cfg(all(feature = "sqlite", target_os = "linux", target_pointer_width = "64"))]
+pub(crate) use ranges::Leases;
 
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);

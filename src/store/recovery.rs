@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::WipedBytes;
 use crate::store::private_file::{self, Readers, UNFINISHED, failure};
 use crate::store::seal::{self, Identity, Record, Sealer};
 use crate::store::{GrantKey, StoreCondition, beside};
@@ -158,7 +158,7 @@ impl Journal {
 
 impl Entry {
     /// The token and facts of the entry, as [`Journal::put`] got them.
-    pub(crate) fn open(&self, sealer: &Sealer) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, sealer: &Sealer) -> Result<WipedBytes> {
         sealer.open(&self.heading.identity(), &self.sealed)
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn sealer() -> Sealer {
-        Sealer::new(&Zeroizing::new([1; 32]))
+        Sealer::new(&zeroize::Zeroizing::new([1; 32]))
     }
 
     #[test]

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClientId, TenantId};
+use crate::secret::WipedBytes;
 use crate::store::GrantKey;
 
 /// The layout of [`Identity::encode`] and of a sealed value. A new layout gets a new number, and the old one goes on being read.
@@ -143,20 +144,20 @@ impl Sealer {
     }
 
     /// Opens what [`seal`](Self::seal) made for the same identity; `StoreCorrupt` for anything else.
-    pub(crate) fn open(&self, identity: &Identity<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, identity: &Identity<'_>, sealed: &[u8]) -> Result<WipedBytes> {
         self.open_unless_tampered(identity, sealed).ok_or_else(|| {
             Error::new(ErrorKind::StoreCorrupt, "store", "a sealed record does not open with its key and identity")
         })
     }
 
-    fn open_unless_tampered(&self, identity: &Identity<'_>, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    fn open_unless_tampered(&self, identity: &Identity<'_>, sealed: &[u8]) -> Option<WipedBytes> {
         let (format, rest) = sealed.split_first()?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
         let (text, tag) = rest.split_last_chunk::<TAG>()?;
         if *format != FORMAT {
             return None;
         }
-        let mut plain = Zeroizing::new(text.to_vec());
+        let mut plain = WipedBytes::new(text.to_vec());
         self.0
             .decrypt_inout_detached(&Array(*nonce), &identity.encode(), plain.as_mut_slice().into(), &Array(*tag))
             .ok()?;
@@ -170,7 +171,8 @@ impl Sealer {
 
     /// Opens what [`seal_beside`](Self::seal_beside) sealed.
     pub(crate) fn open_beside(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        self.open(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)
+        let opened = self.open(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)?;
+        Ok(Zeroizing::new(opened.to_vec()))
     }
 
     /// Makes a partner's key: the sealer that uses it, and the key as this sealer wraps it.
@@ -192,11 +194,11 @@ impl Sealer {
 
 /// A secret and its facts as one plain text: length of the secret, secret, facts as JSON. The secret never passes through a JSON writer,
 /// whose buffers nobody wipes.
-pub(crate) fn join(secret: &str, facts: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn join(secret: &str, facts: &impl Serialize) -> Result<WipedBytes> {
     let facts = serde_json::to_vec(facts)
-        .map(Zeroizing::new)
+        .map(WipedBytes::new)
         .map_err(|error| Error::new(ErrorKind::Internal, "store", "facts cannot be written").with_cause(error))?;
-    let mut plain = Zeroizing::new(Vec::with_capacity(8 + secret.len() + facts.len()));
+    let mut plain = WipedBytes::new(Vec::with_capacity(8 + secret.len() + facts.len()));
     plain.extend_from_slice(&(secret.len() as u64).to_be_bytes());
     plain.extend_from_slice(secret.as_bytes());
     plain.extend_from_slice(&facts);

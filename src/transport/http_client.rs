@@ -91,9 +91,14 @@ impl Transport for HttpClient {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<http::Response<Vec<u8>>>> {
         Box::pin(async move {
-            let host = request.uri().host().unwrap_or_default().to_owned();
-            let url = url::Url::parse(&request.uri().to_string())
-                .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request has no valid address"))?;
+            let (mut head, body) = request.into_parts();
+            // What is checked is what is sent: this one address, as it was understood once.
+            let url = match head.extensions.remove::<url::Url>() {
+                Some(url) => url,
+                None => url::Url::parse(&head.uri.to_string())
+                    .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request has no valid address"))?,
+            };
+            let host = url.host_str().unwrap_or_default().to_owned();
             if !self.allows(&url) {
                 return Err(Error::new(
                     ErrorKind::HostNotAllowed,
@@ -103,8 +108,10 @@ impl Transport for HttpClient {
                 .with_context("host", &host));
             }
             tracing::trace!(host, path = url.path(), "asking the service");
-            let request = reqwest::Request::try_from(request)
-                .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request cannot be sent"))?;
+            let path = url.path().to_owned();
+            let mut request = reqwest::Request::new(head.method, url);
+            *request.headers_mut() = head.headers;
+            *request.body_mut() = Some(body.into());
             let exchange = async {
                 let mut answer = self.client()?.execute(request).await.map_err(|error| translate(error, &host))?;
                 let mut response = http::Response::new(Vec::new());
@@ -122,7 +129,7 @@ impl Transport for HttpClient {
                     response.body_mut().extend_from_slice(&chunk);
                 }
                 // The path names a tenant and an endpoint; what is secret stands in the body or the query.
-                tracing::debug!(host, path = url.path(), status = response.status().as_u16(), "the service answered");
+                tracing::debug!(host, path, status = response.status().as_u16(), "the service answered");
                 if response.status().is_redirection() {
                     return Err(Error::new(
                         ErrorKind::RedirectRefused,

@@ -277,9 +277,9 @@ def test_a_process_that_hangs_with_the_lease_is_not_passed_by(lab: Lab) -> None:
     lab.consent().expect()
     since = Since(lab.peer)
     with contextlib.ExitStack() as stack:
-        for file in Path(f"{lab.store}.lease").iterdir():
-            # As the command line itself holds it, and has stopped in the middle.
-            fcntl.flock(stack.enter_context(file.open()), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # As the command line itself holds it, and has stopped in the middle; here for all names.
+        leases = stack.enter_context(Path(f"{lab.store}.leases").open("r+"))
+        fcntl.lockf(leases, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert refusal(lab.token(GRAPH, "--fresh", "--json"), 5)["id"] == "DeadlineExceeded"
     assert since.requests == []
     lab.token(GRAPH, "--fresh").expect()

@@ -79,3 +79,21 @@ fn stripe(name: &str) -> u16 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lease_excludes_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grants.db");
+        let (one, other) = (Leases::beside(&path), Leases::beside(&path));
+        let held = one.take("one", Duration::ZERO).await.unwrap().unwrap();
+        assert!(other.take("one", Duration::ZERO).await.unwrap().is_none());
+        assert!(other.take("another", Duration::ZERO).await.unwrap().is_some());
+        drop(held);
+        assert!(other.take("one", Duration::ZERO).await.unwrap().is_some());
+    }
+}

@@ -1,0 +1,76 @@
+//! partnersam without Python: what the core itself costs, beside the bare client.
+//!
+//! Configured by the environment as every face is. `refresh` renews one grant again and again; `bulk` renews every grant of the store once.
+//! Prints one JSON object: operations, client CPU (user and system, all threads) and wall time per operation.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+use partnersam::clock::UnixTime;
+use partnersam::{TenantRef, blocking};
+
+/// Renews grants at the benchmark's token server.
+#[derive(Parser)]
+#[command(name = "bench-core")]
+struct Options {
+    /// What to do
+    #[arg(long, value_enum)]
+    measure: Measure,
+    /// Measured operations of `refresh`
+    #[arg(long, default_value_t = 2000)]
+    ops: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Measure {
+    Refresh,
+    Bulk,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let app = blocking::App::from_env()?;
+    let (ops, cpu, wall) = match options.measure {
+        Measure::Refresh => refresh(&app, options.ops)?,
+        Measure::Bulk => bulk(&app)?,
+    };
+    let each = u128::from(ops.max(1));
+    let result = serde_json::json!({ "ops": ops, "cpu_ns_per_op": cpu / each, "wall_ns_per_op": wall / each });
+    writeln!(std::io::stdout(), "{result}")?;
+    Ok(())
+}
+
+fn refresh(app: &blocking::App, ops: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
+    const WARM_UP: u64 = 200;
+    let partner: TenantRef = "00000000-0000-4000-8000-000000000000".parse()?;
+    for _ in 0..WARM_UP {
+        app.renew(&partner, &mut blocking::never)?;
+    }
+    let (wall, cpu) = (Instant::now(), cpu_ns());
+    for _ in 0..ops {
+        app.renew(&partner, &mut blocking::never)?;
+    }
+    Ok((ops, cpu_ns() - cpu, wall.elapsed().as_nanos()))
+}
+
+fn bulk(app: &blocking::App) -> Result<(u64, u128, u128), Box<dyn Error>> {
+    let (wall, cpu) = (Instant::now(), cpu_ns());
+    let mut renewed = 0;
+    let ended = app.renew_due(UnixTime(i64::MAX), |_, _, _| renewed += 1, &mut blocking::never)?;
+    let (cpu, wall) = (cpu_ns() - cpu, wall.elapsed().as_nanos());
+    for each in ended {
+        each.result?;
+    }
+    Ok((renewed, cpu, wall))
+}
+
+#[cfg(unix)]
+fn cpu_ns() -> u128 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    u128::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000 + u128::try_from(time.tv_nsec).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+compile_error!("the benchmarks count CPU time by POSIX clocks");
