@@ -92,7 +92,7 @@ pub(crate) struct Inner {
     app_tokens: TokenCache,
     flights: Flights<FlightKey, Arc<Token>>,
     /// Whose grant, and by when it must be due.
-    renewals: Flights<(TenantId, Option<UnixTime>), UnixTime>,
+    renewals: Flights<(TenantId, Option<UnixTime>), Option<UnixTime>>,
     negative: Negative,
     links: Links,
     unsaved: Unsaved,

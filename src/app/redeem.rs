@@ -98,12 +98,16 @@ impl Inner {
     }
 
     /// Redeems the partner's grant so that it lives on, unless it is not due by `due_by` any more: another process may have renewed it. The access
-    /// token that comes along is let go: it would fill store and memory with what nobody asked for. Gives when the grant ends.
-    pub(super) async fn redeem_to_renew(&self, partner: TenantId, due_by: Option<UnixTime>) -> Result<UnixTime> {
+    /// token that comes along is let go: it would fill store and memory with what nobody asked for. Gives when the grant ends; none: it was not due.
+    pub(super) async fn redeem_to_renew(
+        &self,
+        partner: TenantId,
+        due_by: Option<UnixTime>,
+    ) -> Result<Option<UnixTime>> {
         let _lease = self.lease(partner, None).await?;
         let grant = self.usable_grant(partner).await?;
         if due_by.is_some_and(|by| grant.facts.renew_after > by) {
-            return Ok(grant.facts.expires_on);
+            return Ok(None);
         }
         let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
         let key = CacheKey::own(partner, first_audience(&audiences));
@@ -120,7 +124,7 @@ impl Inner {
         let told = renewed.as_ref().map(|((reply, ..), mfa)| (*mfa, reply.correlation_id.clone()));
         self.record_renewal(&key, told).await?;
         match renewed? {
-            ((_, expires_on, None), _) => Ok(expires_on),
+            ((_, expires_on, None), _) => Ok(Some(expires_on)),
             ((.., Some(warning)), _) => Err(warning),
         }
     }

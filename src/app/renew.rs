@@ -31,7 +31,9 @@ impl App {
         let inner = self.inner();
         let renew = async {
             let tenant = inner.tenant(partner).await?;
-            inner.renew(tenant, None).await
+            inner.renew(tenant, None).await?.ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "renew", "a grant that was to be renewed in any case was not")
+            })
         };
         renew.await.map_err(|error: Error| error.in_operation("renew").with_context("partner", partner))
     }
@@ -70,7 +72,7 @@ impl App {
         mut progress: impl FnMut(usize, usize, &Renewed) + Send,
     ) -> Result<Vec<Renewed>> {
         let inner = self.inner();
-        let passed_over = seen.len();
+        let mut passed_over = seen.len();
         let mut done: Vec<Renewed> = Vec::new();
         loop {
             // Those that failed are still due, and come again at the head of the list.
@@ -88,9 +90,15 @@ impl App {
                 while flying.len() < AT_ONCE
                     && let Some(partner) = waiting.next()
                 {
-                    flying.push(async move { Renewed { partner, result: inner.renew(partner, Some(by)).await } });
+                    flying.push(async move { (partner, inner.renew(partner, Some(by)).await) });
                 }
-                let Some(renewed) = flying.next().await else { break };
+                let Some((partner, result)) = flying.next().await else { break };
+                let Some(result) = result.transpose() else {
+                    // Another process has renewed it since it was found to be due, and tells of it.
+                    passed_over += 1;
+                    continue;
+                };
+                let renewed = Renewed { partner, result };
                 progress(done.len() + 1, seen.len() - passed_over, &renewed);
                 let stops = matches!(&renewed.result, Err(error) if stops_all(error.kind()));
                 done.push(renewed);
@@ -103,7 +111,7 @@ impl App {
 }
 
 impl Inner {
-    async fn renew(self: &Arc<Self>, partner: TenantId, due_by: Option<UnixTime>) -> Result<UnixTime> {
+    async fn renew(self: &Arc<Self>, partner: TenantId, due_by: Option<UnixTime>) -> Result<Option<UnixTime>> {
         let inner = self.clone();
         self.renewals
             .join((partner, due_by), "renew", move || async move { inner.redeem_to_renew(partner, due_by).await })
