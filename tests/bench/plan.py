@@ -140,6 +140,13 @@ def measures(size: Size) -> list[Measure]:
             incumbent="msal+extensions",
             slow=True,
         ),
+        Measure(
+            "customers",
+            "plan over 1,000 customers, each",
+            [Cell("partnersam", "cells.customers", {"tenants": 1_000})],
+            incumbent="partnersam",
+            slow=True,
+        ),
         startup("import", "import, over bare Python", "import", size),
         startup("first-token", "process start to first token, over bare Python", "first token", size),
         Measure(
