@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use partnersam::app::App;
 use partnersam::app::customers::{CustomerOutcome, CustomersRequest, DesiredGrants, Summary, Verdict};
+use partnersam::audit::read::Filter;
 use partnersam::error::Actor;
 use partnersam::{Error, ErrorKind, TenantId};
 use serde_json::{Value, json};
@@ -101,6 +102,45 @@ async fn a_plan_says_what_is_missing_extra_or_in_the_way_and_changes_nothing() {
     let woodgrove = error(&all[&tenant(5)]);
     assert_eq!((woodgrove.kind(), woodgrove.operation()), (ErrorKind::AccountUnusable, "customers"));
     assert!(woodgrove.hint().contains("GDAP"), "{}", woodgrove.hint());
+    for method in ["POST", "DELETE"] {
+        assert_eq!(world.calls(method, "applicationconsents").await.len(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_at_a_customer_is_on_record_and_none_is_made_off_it() {
+    let world = World::new().await;
+    world.consent().await;
+    let request = world.customers(WANTED, &["contoso.com", "wingtip.example"]);
+    let mut recorded = Vec::new();
+    let by_operation = Filter { fields: vec![("operation", "customers".to_owned())], ..Filter::default() };
+    // The second run finds nothing to change.
+    for _ in 0..2 {
+        world.apply(&request).await;
+        recorded.clear();
+        let read = world.app.audit_lines(&by_operation, |_, fields| {
+            recorded.push(["customer", "outcome", "partner"].map(|name| fields[name].as_str().map(str::to_owned)));
+            Ok(())
+        });
+        read.await.expect("lines");
+        recorded.sort();
+        let of = |n: u128, outcome: &str| {
+            [tenant(n).to_string(), outcome.to_owned(), "bbbbbbbb-0000-4000-8000-000000000001".to_owned()].map(Some)
+        };
+        assert_eq!(recorded, [of(1, "begun"), of(1, "ok"), of(3, "begun"), of(3, "ok")]);
+    }
+
+    let other = world.customers(&WANTED.replace("User.Read", "Mail.Read"), &["contoso.com"]);
+    world.reset_calls().await;
+    let (app, _) = world
+        .watched_app(|config| {
+            let in_its_way = world.folder.path().join("not-a-folder");
+            std::fs::write(&in_its_way, b"x").expect("a file");
+            config.audit.folder = Some(in_its_way.join("audit"));
+        })
+        .await;
+    let refused = app.apply_customers(&other, |_, _| {}).await.expect_err("an end");
+    assert_eq!(refused.kind(), ErrorKind::AuditUnwritable);
     for method in ["POST", "DELETE"] {
         assert_eq!(world.calls(method, "applicationconsents").await.len(), 0);
     }

@@ -166,6 +166,15 @@ def soak(rounds: int) -> tuple[Stage, ...]:
             needs=("tests/processes",),
             minutes=24 * 60,
         ),
+        Stage(
+            "fuzz",
+            "bad input of every kind, from more seeds",
+            ("cargo test -p partnersam --test fuzz",),
+            counts.cargo_test,
+            # A round of them takes as long as ten of the others.
+            env={"FUZZ_ROUNDS": str(max(1, rounds // 10))},
+            minutes=24 * 60,
+        ),
     )
 
 

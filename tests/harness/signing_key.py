@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
@@ -27,7 +27,7 @@ class SigningKey:
         else:
             self.key = rsa.generate_private_key(65537, 2048)
             name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test app")])
-            now = datetime.now(UTC)
+            now = datetime.now(timezone.utc)
             unsigned = x509.CertificateBuilder(name, name, self.key.public_key(), 1, now, now + timedelta(days=100))
             self.certificate = unsigned.sign(self.key, hashes.SHA256())
 

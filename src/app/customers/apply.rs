@@ -8,6 +8,7 @@ use super::look::Found;
 use super::{Behalf, Customer, CustomerOutcome, DesiredGrant, DesiredGrants, Difference, Verdict};
 use crate::app::Inner;
 use crate::audience::Audience;
+use crate::audit::{Entry, Outcome};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::ids::TenantId;
 use crate::partner_center::application_consents::{self, Granted, Place};
@@ -49,37 +50,52 @@ impl Inner {
             Err(error) => return outcome.fail(error, behalf),
         };
         outcome = outcome.found(&found, desired);
-        let mut differences = outcome.differences.clone();
-        for _ in 0..ROUNDS {
-            if differences.iter().all(Difference::is_none) {
-                break;
+        if outcome.differences.iter().any(|row| !row.is_none()) {
+            let mut entry = Entry::new("customers", Outcome::Begun, self.clock.now()).partner(behalf.partner);
+            entry.customer = Some(tenant.to_string());
+            entry.audiences = desired.grants().iter().map(|grant| grant.name().to_owned()).collect();
+            entry.purpose = Some(behalf.words(self).to_owned());
+            let brought = self.bring(behalf, tenant, desired, unreadable, journal, &mut outcome);
+            if let Err(error) = self.recorded(entry, brought, |_, ()| {}).await {
+                return outcome.fail(error, behalf);
             }
-            let withdraws = unreadable.take().is_some() || differences.iter().any(Difference::needs_withdrawal);
-            let changed = self.change(behalf, tenant, desired, &differences, withdraws, journal, &mut outcome).await;
-            let exists = match changed {
-                Ok(exists) => exists,
-                Err(error) => return outcome.fail(error, behalf),
-            };
-            differences = match self.read_back(behalf, tenant, desired, &exists).await {
-                Ok(differences) => differences,
-                Err(error) => return outcome.fail(error, behalf),
-            };
             outcome.verdict = Verdict::Applied;
-        }
-        if !differences.iter().all(Difference::is_none) {
-            let error = Error::new(
-                ErrorKind::DeadlineExceeded,
-                "customers",
-                "what was consented to does not show in the customer's tenant",
-            )
-            .with_hint("run the same command again in a few minutes");
-            return outcome.fail(error, behalf);
         }
         if outcome.verdict == Verdict::Applied {
             self.forget_tokens_at(behalf, tenant, desired).await;
         }
         journal.prove(tenant);
         outcome
+    }
+
+    /// Changes and reads back, until what is wanted is there.
+    async fn bring(
+        self: &Arc<Self>,
+        behalf: &Behalf,
+        tenant: TenantId,
+        desired: &DesiredGrants,
+        mut unreadable: Option<Error>,
+        journal: &Journal,
+        outcome: &mut CustomerOutcome,
+    ) -> Result<()> {
+        let mut differences = outcome.differences.clone();
+        for _ in 0..ROUNDS {
+            if differences.iter().all(Difference::is_none) {
+                break;
+            }
+            let withdraws = unreadable.take().is_some() || differences.iter().any(Difference::needs_withdrawal);
+            let exists = self.change(behalf, tenant, desired, &differences, withdraws, journal, outcome).await?;
+            differences = self.read_back(behalf, tenant, desired, &exists).await?;
+        }
+        if differences.iter().all(Difference::is_none) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::DeadlineExceeded,
+            "customers",
+            "what was consented to does not show in the customer's tenant",
+        )
+        .with_hint("run the same command again in a few minutes"))
     }
 
     /// Sends what is needed, and says of which resources (by app id) some consent was there already.

@@ -111,3 +111,39 @@ pub(super) fn answered(status: u16, body: &[u8], vault: &str) -> Fault {
     let error = if text.is_empty() { error } else { error.with_cause(text) };
     Fault { status: Some(status), code, error }
 }
+
+#[cfg(test)]
+#[path = "../../../tests/fuzz/mutator.rs"]
+mod mutator;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_s_answer_is_never_more_than_an_error_however_it_is_spoiled() {
+        const SECRET: &str = "test-secret-value";
+        let valid = [
+            format!(
+                r#"{{"error":{{"code":"Forbidden","message":"not authorized","innererror":{{"code":"ForbiddenByRbac"}}}},"value":"{SECRET}"}}"#
+            ),
+            format!(
+                r#"{{"value":"{SECRET}","id":"https://test.vault.azure.net/secrets/test/1","attributes":{{"enabled":true}}}}"#
+            ),
+        ];
+        let mut mutator = mutator::Mutator::new(1);
+        for _ in 0..3_000 {
+            let body = mutator.spoiled(&valid);
+            let status = 400 + u16::try_from(mutator.below(200)).unwrap_or_default();
+            let fault = answered(status, &body, "test");
+            assert_eq!((fault.status, fault.error.http_status()), (Some(status), Some(status)));
+            let report = format!("{:?}", fault.error);
+            assert!(report.len() < 16 << 10, "{report}");
+            // Carried into a text that is there to be shown, it is shown.
+            let text = String::from_utf8_lossy(&body);
+            let is_in_its_place =
+                text.matches(SECRET).count() == text.matches(&format!("\"value\":\"{SECRET}\"")).count();
+            assert!(!is_in_its_place || !report.contains(SECRET), "{text}\n{report}");
+        }
+    }
+}
