@@ -78,7 +78,9 @@ IMPURE = r"\b(tokio|reqwest|tracing|fs_err|std::(fs|env|net|thread|io)|SystemTim
 
 
 def test_pure_modules_are_pure() -> None:
-    for path, source in shipped("src/protocol/", "src/partner_center/", "src/remedy/", "src/explain.rs", "src/schedule.rs").items():
+    for path, source in shipped(
+        "src/protocol/", "src/partner_center/", "src/remedy/", "src/explain.rs", "src/schedule.rs"
+    ).items():
         found = re.search(IMPURE, code(source))
         assert found is None, f"{path}: {found and found[0]}"
 

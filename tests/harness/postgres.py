@@ -27,12 +27,22 @@ def programs() -> Path:
 class Postgres:
     """`with Postgres() as server: server.database()` gives the URI of a new database, for any number of hosts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        """`fsync`: where it counts what a write to the disk costs."""
+        self._fsync = "on" if fsync else "off"
         self.bin = programs()
         self.folder = Path(tempfile.mkdtemp(prefix="psam-pg-"))
-        self._account = ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        if os.geteuid() != 0:
-            self._account = []
+        # Another account forgets whose death it was to die with, so it is told again.
+        become = [
+            "/usr/bin/setpriv",
+            f"--reuid={NOBODY}",
+            f"--regid={NOBODY}",
+            "--clear-groups",
+            "--pdeathsig",
+            "KILL",
+            "--",
+        ]
+        self._account: list[str | Path] = list(become) if os.geteuid() == 0 else []
         self._server: Process | None = None
         self._databases = 0
 
@@ -40,13 +50,18 @@ class Postgres:
         try:
             if self._account:
                 os.chown(self.folder, NOBODY, NOBODY)
-            initdb = [self.bin / "initdb", "-D", self.folder / "data", "-U", "postgres", "-E", "UTF8", "--locale=C"]
-            options = ["--no-sync", "--no-instructions", "--auth=trust"]
+            initdb: list[str | Path] = [self.bin / "initdb", "-D", self.folder / "data", "-U", "postgres"]
+            options = ["-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions", "--auth=trust"]
             subprocess.run([*self._account, *initdb, *options], check=True, capture_output=True, cwd=self.folder)
             # Only the socket: nothing listens on a port.
-            settings = ["listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off"]
-            chosen = [part for setting in settings for part in ("-c", setting)]
-            command = [*self._account, self.bin / "postgres", "-D", self.folder / "data", *chosen]
+            settings = [
+                "listen_addresses=",
+                f"unix_socket_directories={self.folder}",
+                f"fsync={self._fsync}",
+                "max_wal_size=128MB",
+            ]
+            chosen: list[str | Path] = [part for setting in settings for part in ("-c", setting)]
+            command: list[str | Path] = [*self._account, self.bin / "postgres", "-D", self.folder / "data", *chosen]
             self._server = Process("postgres", command, env={"PATH": "/usr/bin:/bin"}, cwd=self.folder, keep="servers")
             until = time.monotonic() + START
             while subprocess.run([self.bin / "pg_isready", "-q", "-h", self.folder], check=False).returncode:
@@ -67,20 +82,10 @@ class Postgres:
 
     def sql(self, database: str, statement: str) -> str:
         """What psql prints for this statement."""
-        psql = [
-            self.bin / "psql",
-            "-qXAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-U",
-            "postgres",
-            "-h",
-            self.folder,
-            "-d",
-            database,
-        ]
-        done = subprocess.run([*psql, "-c", statement], check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+        psql: list[str | Path] = [self.bin / "psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres"]
+        command: list[str | Path] = [*psql, "-h", self.folder, "-d", database, "-c", statement]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return str(done.stdout).strip()
 
     def _stop(self) -> None:
         if self._server is not None:

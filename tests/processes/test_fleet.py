@@ -90,7 +90,8 @@ def test_what_one_host_stored_another_has_and_what_one_revoked_none_has(fleet: F
 def until(process: Process, text: str) -> None:
     limit = time.monotonic() + 60
     while text not in process.stdout + process.stderr:
-        assert process.running and time.monotonic() < limit, process.stderr
+        assert process.running, process.stderr
+        assert time.monotonic() < limit, process.stderr
         time.sleep(0.02)
 
 
