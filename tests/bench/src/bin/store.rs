@@ -56,8 +56,7 @@ async fn rotate(store: &dyn GrantStore, app: &AppKey, number: u128) {
     };
     let rotated = RefreshToken::new("r".repeat(1_100));
     let expect = Expect::Generation(grant.generation);
-    let written =
-        store.put_grant_and_token(&key, &rotated, &facts(), expect, (&token_key, &token, &token_facts)).await;
+    let written = store.put_grant_and_token(&key, &rotated, &facts(), expect, (&token_key, &token, &token_facts)).await;
     assert!(matches!(written.expect("written"), Written::Yes(_)), "nobody else writes here");
 }
 
@@ -68,8 +67,7 @@ async fn main() {
         eprintln!("bench-store STORE KEY_FILE GRANTS ROTATIONS");
         std::process::exit(2);
     };
-    let (grants, rotations): (u128, u128) =
-        (grants.parse().expect("a number"), rotations.parse().expect("a number"));
+    let (grants, rotations): (u128, u128) = (grants.parse().expect("a number"), rotations.parse().expect("a number"));
     let open = || {
         let keys = KeySource::File(key.into()).provider(None);
         store::open(uri, keys, PasswordSource::default()).expect("a store")
@@ -80,11 +78,16 @@ async fn main() {
         let there = store.grant(&app.grant(tenant(grants - 1))).await.expect("a readable store").is_some();
         if !there {
             let started = Instant::now();
-            let fill = stream::iter(0..grants).map(|number| {
-                let (store, key) = (&store, app.grant(tenant(number)));
-                async move { store.put_grant(&key, &RefreshToken::new("r".repeat(1_100)), &facts(), Expect::Absent).await }
-            });
-            fill.buffer_unordered(256).for_each(async |written| assert!(matches!(written.expect("written"), Written::Yes(_)))).await;
+            let fill =
+                stream::iter(0..grants).map(|number| {
+                    let (store, key) = (&store, app.grant(tenant(number)));
+                    async move {
+                        store.put_grant(&key, &RefreshToken::new("r".repeat(1_100)), &facts(), Expect::Absent).await
+                    }
+                });
+            fill.buffer_unordered(256)
+                .for_each(async |written| assert!(matches!(written.expect("written"), Written::Yes(_))))
+                .await;
             eprintln!("filled with {grants} grants in {:?}", started.elapsed());
         }
     }
