@@ -16,6 +16,7 @@ use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented
 use crate::app::customers::{Customer, CustomerOutcome, CustomersRequest, Progress, Summary};
 use crate::app::doctor::{Checkup, DoctorRequest};
 use crate::app::grants::GrantStatus;
+use crate::app::incident::{Incident, IncidentRequest, RevokeOptions, Revoked, Step, StepOutcome};
 use crate::app::mfa_check::MfaAnswer;
 use crate::app::renew::Renewed;
 use crate::app::token::{Token, TokenRequest};
@@ -249,6 +250,31 @@ impl App {
     /// See [`app::App::revoke`].
     pub fn revoke(&self, partner: &TenantRef, interrupt: Interrupt<'_>) -> Result<bool> {
         self.run(|app| async move { app.revoke(partner).await }, interrupt)
+    }
+
+    /// See [`app::App::revoke_with`].
+    pub fn revoke_with(
+        &self,
+        partner: &TenantRef,
+        options: RevokeOptions,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Revoked> {
+        self.run(|app| async move { app.revoke_with(partner, options).await }, interrupt)
+    }
+
+    /// See [`app::App::plan_incident`].
+    pub fn plan_incident(&self, request: &IncidentRequest, interrupt: Interrupt<'_>) -> Result<Vec<Step>> {
+        self.run(|app| async move { app.plan_incident(request).await }, interrupt)
+    }
+
+    /// See [`app::App::run_incident`].
+    pub fn run_incident(
+        &self,
+        request: &IncidentRequest,
+        each: impl FnMut(&StepOutcome) + Send,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Incident> {
+        self.run(|app| async move { app.run_incident(request, each).await }, interrupt)
     }
 
     /// The state to work with. In a forked child it is opened anew; the parent's is left alone, for closing its connections would disturb the parent.

@@ -14,6 +14,7 @@ pub mod cloud;
 pub mod error;
 pub mod explain;
 pub mod fork;
+pub mod graph;
 pub mod ids;
 pub mod partner_center;
 pub mod protocol;

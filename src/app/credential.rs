@@ -47,6 +47,11 @@ pub trait ClientCredential: Send + Sync + fmt::Debug {
         false
     }
 
+    /// The file whose content is the app's secret, where it comes from one: what a rotation writes.
+    fn secret_file(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// What it is, for people: `client secret`, `certificate ab12…`. Holds no secret.
     fn describe(&self) -> String;
 }

@@ -358,7 +358,7 @@ pub(crate) struct Behalf {
 }
 
 impl Behalf {
-    fn key(&self, tenant: TenantId, audience: Audience) -> CacheKey {
+    pub(super) fn key(&self, tenant: TenantId, audience: Audience) -> CacheKey {
         CacheKey { partner: self.partner, tenant, audience, purpose: self.purpose.clone() }
     }
 
@@ -410,15 +410,19 @@ impl Pages {
             }
         }
         let partner = inner.partner(partner, "customers").await?;
-        Ok(Self {
-            behalf: Behalf { partner, purpose },
-            allowed,
+        Ok(Self { allowed, ..Self::of(Behalf { partner, purpose }) })
+    }
+
+    fn of(behalf: Behalf) -> Self {
+        Self {
+            behalf,
+            allowed: None,
             total: None,
             waiting: Vec::new().into_iter(),
             first: Vec::new(),
             seen: HashSet::new(),
             next: Next::First,
-        })
+        }
     }
 
     /// These instead of those that Partner Center lists.
@@ -487,6 +491,16 @@ impl Pages {
 }
 
 impl Inner {
+    /// Every customer, for what concerns all of them whatever a purpose is limited to.
+    pub(super) async fn all_customers(self: &Arc<Self>, behalf: &Behalf) -> Result<Vec<Customer>> {
+        let mut pages = Pages::of(behalf.clone());
+        let mut all = Vec::new();
+        while let Some(customer) = pages.next(self).await? {
+            all.push(customer);
+        }
+        Ok(all)
+    }
+
     async fn customer_page(self: &Arc<Self>, behalf: &Behalf, from: Option<&Continuation>) -> Result<customers::Page> {
         let base = self.partner_center()?;
         let key = behalf.key(behalf.partner, Audience::PartnerCenter);

@@ -177,7 +177,7 @@ impl Inner {
         Err(refused)
     }
 
-    async fn one_exchange(
+    pub(super) async fn one_exchange(
         &self,
         credential: &dyn ClientCredential,
         ask: &Ask<'_>,

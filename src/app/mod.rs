@@ -15,6 +15,7 @@ mod exchange;
 mod flight;
 pub mod grants;
 pub mod import;
+pub mod incident;
 pub mod loopback;
 pub mod mfa_check;
 mod negative;

@@ -55,7 +55,7 @@ pub fn request(
 }
 
 /// The header that a token goes into, marked as sensitive.
-pub(super) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
+pub(crate) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
     // EXPOSE: the header that the token is for.
     let text = Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut value = HeaderValue::from_str(&text).map_err(|_| {

@@ -184,7 +184,8 @@ def test_revoke_removes_the_grant_and_says_what_it_does_not_do(stored: Cli) -> N
 
 def test_revoke_as_json(stored: Cli, emulator: Emulator) -> None:
     document = stored("revoke", "fabrikam.com", "--yes", "--json").expect().json
-    assert set(document) == {"schema_version", "partner", "removed", "store"}
+    assert set(document) == {"schema_version", "partner", "removed", "store", "steps"}
+    assert document["steps"] == []
     assert (document["schema_version"], document["partner"], document["removed"]) == (1, emulator.tenant()["id"], True)
     assert stored("revoke", "fabrikam.com", "--yes", "--json").expect().json["removed"] is False
 

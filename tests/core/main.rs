@@ -10,6 +10,7 @@ mod doctor;
 mod explanations;
 #[cfg(all(unix, feature = "postgres"))]
 mod fleet;
+mod incident;
 mod isolation;
 mod purposes;
 mod refusals;

@@ -71,13 +71,22 @@ impl World {
 
     /// An app on the same store and emulator, with what `change` changes, and everything that it sends.
     pub(crate) async fn watched_app(&self, change: impl FnOnce(&mut Config)) -> (App, Sent) {
-        let mut config = config(self.folder.path());
-        change(&mut config);
         let sent = Sent::default();
-        let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
-        let transport: Arc<dyn Transport> = Arc::new(Watched { inner, sent: sent.clone() });
+        let kept = sent.clone();
+        let app = self.app_by(|config| {
+            change(config);
+            let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
+            Arc::new(Watched { inner, sent: kept })
+        });
+        (app.await, sent)
+    }
+
+    /// An app on the same store and emulator, with what `change` changes, and with the transport that it gives.
+    pub(crate) async fn app_by(&self, change: impl FnOnce(&mut Config) -> Arc<dyn Transport>) -> App {
+        let mut config = config(self.folder.path());
+        let transport = change(&mut config);
         let parts = Parts { transport: Some(transport), ..Parts::default() };
-        (App::open_with(config, parts).await.expect("an app"), sent)
+        App::open_with(config, parts).await.expect("an app")
     }
 
     pub(crate) async fn control(&self, path: &str, body: Value) -> Value {
@@ -115,6 +124,14 @@ impl World {
         let fits =
             |call: &&Value| call["method"] == method && call["path"].as_str().is_some_and(|path| path.contains(part));
         calls.filter(fits).cloned().collect()
+    }
+
+    /// Whether the service takes this form, sent by whoever has what is in it.
+    pub(crate) async fn takes_form(&self, tenant: &str, form: &[(&str, &str)]) -> bool {
+        let url = format!("{}/{tenant}/oauth2/v2.0/token", self.emulator.ready().authority);
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self.control.post(url).header("content-type", "application/x-www-form-urlencoded").body(form);
+        request.send().await.expect("an answer").status().is_success()
     }
 
     /// How many of them had this grant type.

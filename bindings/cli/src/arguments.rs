@@ -9,8 +9,8 @@ use partnersam::{Audience, Error, TenantRef};
 use crate::exit;
 use crate::failure::Failure;
 use crate::verbs::{
-    audit, completion, consent, customers, demo, doctor, emulator, explain, import, init, renew, revoke, run, status,
-    token,
+    audit, completion, consent, customers, demo, doctor, emulator, explain, import, incident, init, renew, revoke, run,
+    status, token,
 };
 
 const EXAMPLES: &str = "\
@@ -65,8 +65,10 @@ pub(crate) enum Verb {
     Status(status::Arguments),
     /// Use grants before they end for want of use
     Renew(renew::Arguments),
-    /// Remove a partner's grant from the store
+    /// Remove a partner's grant from the store, and end it at the service where that is asked for
     Revoke(revoke::Arguments),
+    /// Act on a theft: end sign-ins, replace the app's secret, remove grants; without --yes only print the steps
+    Incident(incident::Arguments),
     /// List a partner's customers, and bring what the app is consented to there to what is wanted
     Customers(customers::Arguments),
     /// Check and show the record of what was done with whose grant
@@ -96,6 +98,7 @@ impl Verb {
             Self::Status(arguments) => arguments.json,
             Self::Renew(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
+            Self::Incident(arguments) => arguments.json,
             Self::Audit(arguments) => arguments.speaks_json(),
             Self::Doctor(arguments) => arguments.json,
             Self::Customers(arguments) => arguments.speaks_json(),

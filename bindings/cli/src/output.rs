@@ -137,6 +137,8 @@ pub(crate) struct RevokeReport<'a> {
     pub(crate) partner: String,
     pub(crate) removed: bool,
     pub(crate) store: &'a str,
+    /// What was done at the service and here; empty where only the store was asked for.
+    pub(crate) steps: Vec<serde_json::Value>,
 }
 
 /// `init`.

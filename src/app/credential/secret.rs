@@ -80,6 +80,13 @@ impl ClientCredential for SecretCredential {
         true
     }
 
+    fn secret_file(&self) -> Option<&std::path::Path> {
+        match &self.source {
+            Source::Value(_) => None,
+            Source::File(path) => Some(path),
+        }
+    }
+
     fn describe(&self) -> String {
         match &self.source {
             Source::Value(_) => "client secret".to_owned(),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use uuid::Uuid;
+
 use super::journal::Journal;
 use super::look::Found;
 use super::{Behalf, Customer, CustomerOutcome, DesiredGrant, DesiredGrants, Difference, Verdict};
@@ -171,8 +173,12 @@ impl Inner {
         }
     }
 
-    /// Withdraws everything that the app was consented to at a customer. False where there was nothing.
-    pub(crate) async fn withdraw_consents(self: &Arc<Self>, behalf: &Behalf, customer: TenantId) -> Result<bool> {
+    /// Withdraws everything that the app was consented to at a customer. False where there was nothing. The id is the one in Partner Center's log.
+    pub(crate) async fn withdraw_consents(
+        self: &Arc<Self>,
+        behalf: &Behalf,
+        customer: TenantId,
+    ) -> Result<(bool, Uuid)> {
         let place = self.place(customer)?;
         let key = behalf.key(behalf.partner, Audience::PartnerCenter);
         let ids = CallIds::random();
@@ -181,7 +187,9 @@ impl Inner {
                 application_consents::withdraw_request(place, token, behalf.words(self), ids)
             })
             .await?;
-        application_consents::read_withdrawn(&response, retry_after(response.headers(), SystemTime::now()))
+        let withdrawn =
+            application_consents::read_withdrawn(&response, retry_after(response.headers(), SystemTime::now()))?;
+        Ok((withdrawn, ids.correlation))
     }
 
     /// Looks until what is wanted is there, or is known not to come, or a minute has gone by.

@@ -26,7 +26,7 @@ const THROTTLED_FOR: Duration = Duration::from_secs(600);
 impl Inner {
     /// Sends what `build` makes of a token, and brings the answer, of whatever status. A refused token is replaced once, with what the service asks
     /// of the new one. `build` is called for each attempt and must name the same call each time.
-    pub(super) async fn call(
+    pub(in crate::app) async fn call(
         self: &Arc<Self>,
         key: &CacheKey,
         pace: Option<Pace>,
@@ -47,7 +47,8 @@ impl Inner {
         self.send_again(pace, || build(token.secret())).await
     }
 
-    async fn send_again(
+    /// Sends what `build` makes, and again where that helps.
+    pub(in crate::app) async fn send_again(
         &self,
         pace: Option<Pace>,
         build: impl Fn() -> Result<Request<Vec<u8>>>,
@@ -98,7 +99,7 @@ impl Inner {
         self.config.authority.partner_center().ok_or_else(|| absent("Partner Center"))
     }
 
-    pub(super) fn graph(&self) -> Result<&Url> {
+    pub(in crate::app) fn graph(&self) -> Result<&Url> {
         self.config.authority.graph().ok_or_else(|| absent("Graph"))
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod emulator;
 pub(crate) mod explain;
 pub(crate) mod import;
+pub(crate) mod incident;
 pub(crate) mod init;
 pub(crate) mod renew;
 pub(crate) mod revoke;
@@ -60,6 +61,7 @@ pub(crate) async fn run(verb: Verb, session: &Session<'_>) -> Outcome {
         Verb::Status(arguments) => status::run(arguments, session).await,
         Verb::Renew(arguments) => renew::run(arguments, session).await,
         Verb::Revoke(arguments) => revoke::run(arguments, session).await,
+        Verb::Incident(arguments) => incident::run(arguments, session).await,
         Verb::Customers(arguments) => customers::run(arguments, session).await,
         Verb::Audit(arguments) => audit::run(arguments, session).await,
         Verb::Run(arguments) => run::run(arguments, session).await,

@@ -1,7 +1,9 @@
 //! `partnersam revoke`: a partner's grant is removed from the store.
 
 use partnersam::TenantRef;
+use partnersam::app::incident::{RevokeOptions, StepOutcome, StepState};
 
+use super::incident::{code_of, tell};
 use super::{End, Outcome};
 use crate::arguments::tenant;
 use crate::failure::Failure;
@@ -12,9 +14,12 @@ const EXAMPLES: &str = "\
 Examples:
   partnersam revoke fabrikam.com
   partnersam revoke fabrikam.com --yes --json
+  partnersam revoke fabrikam.com --everywhere --customer-consents
 
-The grant, its key and its access tokens are removed from the store. At the service they live on until they end or are revoked there: an \
-administrator of the partner's tenant revokes the sign-in sessions of the account, or removes the app's consent";
+The grant, its key and its access tokens are removed from the store. At the service they live on until they end or are revoked there. --everywhere does that, \
+while the grant is still there to do it with: it ends the account's sign-ins. Else an administrator of the partner's tenant revokes the sign-in sessions of the \
+account. Resetting its password does not do it: the refresh tokens of an app with a credential of its own live on, and so does every older one that a rotation \
+left behind. Where a token may have been stolen, see `partnersam incident`";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -22,6 +27,14 @@ pub(crate) struct Arguments {
     /// Whose grant: tenant id or domain
     #[arg(value_name = "PARTNER", value_parser = tenant)]
     partner: TenantRef,
+
+    /// At the service, too: end the sign-ins of the account that consented
+    #[arg(long)]
+    everywhere: bool,
+
+    /// Withdraw what the app is consented to at every customer of the partner
+    #[arg(long)]
+    customer_consents: bool,
 
     /// Do not ask
     #[arg(short, long)]
@@ -47,21 +60,41 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         }
     }
     let partner = app.tenant(&arguments.partner).await?;
-    let removed = app.revoke(&partner.into()).await?;
-    if arguments.json {
-        output::print(
-            terminal,
-            &RevokeReport { schema_version: SCHEMA_VERSION, partner: partner.to_string(), removed, store: &store },
-        )?;
-    } else if removed {
-        terminal.print(format_args!("removed the grant of {} from {store}", arguments.partner))?;
+    let options = RevokeOptions { everywhere: arguments.everywhere, customer_consents: arguments.customer_consents };
+    let (removed, steps) = if options == RevokeOptions::default() {
+        (app.revoke(&partner.into()).await?, Vec::new())
     } else {
-        terminal.print(format_args!("there was no grant of {} in {store}", arguments.partner))?;
+        let revoked = app.revoke_with(&partner.into(), options).await?;
+        (revoked.removed, revoked.steps)
+    };
+    let code = code_of(&steps);
+    if arguments.json {
+        let steps = steps.iter().map(StepOutcome::to_document).collect();
+        let report = RevokeReport {
+            schema_version: SCHEMA_VERSION,
+            partner: partner.to_string(),
+            removed,
+            store: &store,
+            steps,
+        };
+        output::print(terminal, &report)?;
+        return Ok(End::Code(code));
+    }
+    for end in &steps {
+        tell(end, terminal)?;
     }
     if removed {
+        terminal.print(format_args!("removed the grant of {} from {store}", arguments.partner))?;
+    } else {
+        match steps.iter().any(|end| end.state == StepState::Postponed) {
+            true => terminal.print(format_args!("the grant of {} is still in {store}", arguments.partner))?,
+            false => terminal.print(format_args!("there was no grant of {} in {store}", arguments.partner))?,
+        }
+    }
+    if removed && !arguments.everywhere {
         terminal.say(format_args!(
             "the service still honours its refresh token wherever a copy is; to end it there, an administrator of the partner's tenant revokes the account's sign-in sessions"
         ));
     }
-    Ok(End::OK)
+    Ok(End::Code(code))
 }
