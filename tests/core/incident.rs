@@ -206,7 +206,15 @@ async fn an_incident_ends_everything_that_could_be_stolen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_cut_short_incident_did_is_not_done_again() {
     let world = consented().await;
-    let parts = ["/applicationconsents", "/revokeSignInSessions", "/addPassword", "/removePassword"];
+    let parts = [
+        "/applicationconsents",
+        "/revokeSignInSessions",
+        // What it adds when its answer is lost is a stray, which the next run removes before it adds another.
+        "/addPassword",
+        "/removePassword",
+        // And these are those of the old secret.
+        "/removePassword",
+    ];
     for (part, after) in parts.into_iter().flat_map(|part| [(part, false), (part, true)]) {
         let (_, secret) = secret_file(&world);
         let reached = Arc::new(Notify::new());
