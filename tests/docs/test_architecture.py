@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "vault": FOUNDATION | {"remedy", "protocol", "transport", "vault"},
     "store": FOUNDATION | {"store", "vault"},
     "audit": FOUNDATION | {"store", "audit"},
-    "app": FOUNDATION | {"remedy", "protocol", "partner_center", "graph", "transport", "store", "vault", "audit", "app"},
+    "app": FOUNDATION
+    | {"remedy", "protocol", "partner_center", "graph", "transport", "store", "vault", "audit", "app"},
     "blocking": FOUNDATION | {"app", "secret"},
 }
 EXCEPTION = ("src/protocol/mfa.rs", "use crate::store::{Mfa, MfaEvidence};")
