@@ -79,7 +79,7 @@ def verdict(target: Target, measures: Mapping[str, Measure], figures: Figures) -
 
 def show(value: float, unit: Unit) -> str:
     """A figure with its unit."""
-    if unit == "exchanges":
+    if unit in ("exchanges", "signatures"):
         return f"{value:,.0f}"
     if unit == "bytes":
         return f"{value:,.0f} B"

@@ -103,7 +103,7 @@ impl Client {
             .append_pair("client_id", "00000000-0000-4000-8000-00000000be9c")
             .append_pair("client_secret", "not-a-real-secret-bench")
             .append_pair("refresh_token", REFRESH_TOKEN)
-            .append_pair("scope", "https://graph.microsoft.com/.default offline_access openid profile")
+            .append_pair("scope", "https://graph.microsoft.com/.default offline_access")
             .finish();
         let url = format!("{}/{tenant}/oauth2/v2.0/token", self.authority);
         let response = self
