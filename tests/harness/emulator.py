@@ -97,12 +97,16 @@ class Emulator:
         """Empties the record."""
         self._tell("/requests/reset", {})
 
-    def vault_calls(self) -> list[dict[str, Any]]:
-        """What came to Key Vault, oldest first."""
+    def calls(self, **having: Any) -> list[dict[str, Any]]:
+        """What came to the services behind the tokens, oldest first: Partner Center, Graph, Resource Manager, Key Vault."""
         answer = self._control.get("/calls")
         assert answer.is_success, answer.text
         entries: list[dict[str, Any]] = answer.json()["calls"]
-        return [each for each in entries if each["api"] == "key_vault"]
+        return [each for each in entries if all(each.get(name) == value for name, value in having.items())]
+
+    def vault_calls(self) -> list[dict[str, Any]]:
+        """What came to Key Vault, oldest first."""
+        return self.calls(api="key_vault")
 
     def seed_grants(self, *upns: str, profile: str = "cpv", mfa: bool = True) -> list[dict[str, str]]:
         """Refresh tokens without a sign-in: upn, tenant and refresh_token for each user, in the order asked."""
