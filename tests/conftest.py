@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ TRACE = 5
 
 
 def pytest_configure() -> None:
+    # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and every program they start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if SURROUNDINGS.match(name)]:
         del os.environ[name]
     # What the package logs in this very process is searched for secrets like everything else that it says.
