@@ -72,7 +72,9 @@ def partnersam(arguments: Arguments) -> None:
     write_private(path, pem_of(certificate))
     environment = partnersam_client.environment(arguments.server, "memory:", partnersam_client.key_file(arguments.work))
     del environment["PARTNERSAM_CLIENT_SECRET"]
-    os.environ.update(environment, AZURE_CLIENT_CERTIFICATE_PATH=str(path))
+    configuration = arguments.work / "bench-certificate.toml"
+    write_private(configuration, f'certificate_file = "{path}"\n')
+    os.environ.update(environment, PARTNERSAM_CONFIG=str(configuration))
     app = PartnerApp.from_env(signer=sign)
     partnersam_client.fill(app, range(1))
     time_exchanges(arguments, lambda: partnersam_client.rotate(app, tenant_id(0)), lambda: signed)
