@@ -109,7 +109,11 @@ impl Journal {
     /// Removes an entry that was applied or is stale.
     pub(crate) fn remove(&self, entry: &Entry) -> Result<()> {
         remove(&entry.path)?;
-        private_file::sync_folder(&self.folder)
+        match private_file::sync_folder(&self.folder) {
+            // Whoever else saw the last entry go has removed the folder: then that is what must last.
+            Err(_) if !self.is_in_use() => self.folder.parent().map_or(Ok(()), private_file::sync_folder),
+            synced => synced,
+        }
     }
 
     /// Keeps an entry that does not open out of the way, for a person to look at.
@@ -227,6 +231,19 @@ mod tests {
         }
         journal.tidy();
         assert!(!journal.is_in_use());
+    }
+
+    #[test]
+    fn an_entry_that_another_one_removed_with_the_folder_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("grants.db"));
+        journal.put(&sealer(), &heading(1, 4), b"not-a-real-token").unwrap();
+        let seen = journal.entries().unwrap();
+        journal.remove(&seen[0]).unwrap();
+        journal.tidy();
+        assert!(!journal.is_in_use());
+        journal.remove(&seen[0]).unwrap();
+        journal.remove_grant(&grant_key(1)).unwrap();
     }
 
     #[test]
