@@ -53,6 +53,11 @@ impl Audience {
         }
     }
 
+    /// The audiences that were kept by [`name`](Self::name). A name that this version does not know is left out.
+    pub(crate) fn of_names(names: &[String]) -> Vec<Self> {
+        names.iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
     /// Refuses an address of another cloud than `cloud`: a token for it would be good nowhere.
     ///
     /// Errors: `CloudMismatch`, with the name of the right cloud.

@@ -219,14 +219,7 @@ impl Inner {
         let issued = Ok((token.mfa, token.correlation_id.clone()));
         let mut entry = self.issue_entry("token", key, "memory", issued);
         entry.missed = self.auditor.missed.load(Ordering::Relaxed);
-        match record.append(&entry, false) {
-            Ok(_) => Ok(()),
-            Err(error) if self.config.audit.when_unwritable == WhenUnwritable::Stop => Err(error),
-            Err(error) => {
-                self.miss(&error);
-                Ok(())
-            }
-        }
+        self.stop_or_go_on(record.append(&entry, false).map(drop), true)
     }
 
     /// The line of a request for a token that came to nothing before it was known whose.
@@ -255,8 +248,12 @@ impl Inner {
 
     /// Writes a line that tells of something. An issue is stopped by the policy where the line cannot be written; whatever failed already has failed.
     pub(super) async fn record_or_go_on(&self, entry: Entry, is_issue: bool) -> Result<()> {
-        match self.write_line(entry, false).await {
-            Ok(_) => Ok(()),
+        self.stop_or_go_on(self.write_line(entry, false).await.map(drop), is_issue)
+    }
+
+    fn stop_or_go_on(&self, written: Result<()>, is_issue: bool) -> Result<()> {
+        match written {
+            Ok(()) => Ok(()),
             Err(error) if is_issue && self.config.audit.when_unwritable == WhenUnwritable::Stop => Err(error),
             Err(error) => {
                 self.miss(&error);

@@ -109,7 +109,7 @@ impl Inner {
         consent.claims = Some(key.2.clone()).filter(|claims| !claims.is_empty());
         // All that the grant has now, or the new one would have less.
         if let Some(grant) = self.store.grant(&self.key.grant(partner)).await? {
-            consent.audiences = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+            consent.audiences = Audience::of_names(&grant.facts.audiences);
             consent.login_hint = Some(grant.facts.user_name);
         }
         if !consent.audiences.contains(&request.audience) {

@@ -286,7 +286,7 @@ impl Inner {
                     .with_context("ended", facts.expires_on),
             ));
         }
-        let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let audiences = Audience::of_names(&facts.audiences);
         if !self.config.purposes.is_empty() {
             // The link was within its purpose when it was made; the purpose may have ended since.
             self.consent_purpose(Some(&facts.purpose), &audiences).map_err(in_consent)?;
@@ -464,7 +464,7 @@ impl Inner {
         if error.kind() != ErrorKind::AdminConsentRequired {
             return error;
         }
-        let audiences: Vec<Audience> = facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let audiences = Audience::of_names(&facts.audiences);
         match self.admin_consent_link(&facts.tenant.into(), &audiences, &facts.redirect_uri).await {
             Ok(link) => {
                 error.with_hint(format!("open this link and accept, then run `partnersam consent PARTNER`: {link}"))

@@ -221,7 +221,7 @@ impl App {
         if is_dead {
             return;
         }
-        let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let audiences = Audience::of_names(&grant.facts.audiences);
         for audience in &audiences {
             let mut request = TokenRequest::new(audience.clone()).partner(partner.clone());
             request.fresh = true;

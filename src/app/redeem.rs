@@ -109,7 +109,7 @@ impl Inner {
         if due_by.is_some_and(|by| grant.facts.renew_after > by) {
             return Ok(None);
         }
-        let audiences: Vec<Audience> = grant.facts.audiences.iter().filter_map(|name| name.parse().ok()).collect();
+        let audiences = Audience::of_names(&grant.facts.audiences);
         let key = CacheKey::own(partner, first_audience(&audiences));
         if let Some(refusal) = self.negative.get(&key, None) {
             return Err(refusal);

@@ -56,7 +56,14 @@ pub(super) struct SealedToken {
 }
 
 impl SealedToken {
-    pub(super) fn open(&self, sealer: &Sealer, key: &TokenKey) -> Result<StoredToken> {
+    /// The token; none where it does not open any more: it is a cache.
+    pub(super) fn open(&self, sealer: &Sealer, key: &TokenKey) -> Option<StoredToken> {
+        self.try_open(sealer, key)
+            .inspect_err(|error| tracing::debug!(%error, "a kept access token does not open and is not used"))
+            .ok()
+    }
+
+    fn try_open(&self, sealer: &Sealer, key: &TokenKey) -> Result<StoredToken> {
         let partner = sealer.partner(&key.grant, &self.wrapped_key)?;
         let plain = of_token(key, &self.user_oid, |identity| partner.open(identity, &self.sealed))?;
         let (token, facts) = seal::split::<TokenFacts>(&plain)?;

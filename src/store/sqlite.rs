@@ -299,10 +299,7 @@ impl GrantStore for SqliteStore {
         async move {
             let Some(sealed) = self.read(|connection| records::token(connection, key)).await? else { return Ok(None) };
             let keys = self.keys().await?;
-            Ok(sealed
-                .open(&keys.sealer, key)
-                .inspect_err(|error| tracing::debug!(%error, "a kept access token does not open and is not used"))
-                .ok())
+            Ok(sealed.open(&keys.sealer, key))
         }
         .boxed()
     }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::rotation::Added;
 use super::{Step, StepOutcome, Target};
 use crate::app::Inner;
+use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
@@ -253,7 +254,7 @@ impl Target {
             name: text("name"),
             user_oid: text("user_oid"),
             user_name: text("user_name"),
-            audiences: texts(value.get("audiences")).iter().filter_map(|name| name.parse().ok()).collect(),
+            audiences: Audience::of_names(&texts(value.get("audiences"))),
             purpose: text("purpose"),
         })
     }
