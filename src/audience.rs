@@ -1,17 +1,19 @@
 //! Which service a token is for, and how that is written in a request.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Authority, AuthorityKind, Cloud};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The service that an access token is for: one of the known ones, or any resource or scope.
 ///
 /// Parsed from `partner-center`, `graph`, `arm`, `exchange`, `key-vault`, `teams`, a resource such as `https://contoso.crm.dynamics.com` or
-/// `api://GUID`, or a scope such as `https://graph.microsoft.com/User.Read`. A known service named by its address is that service.
+/// `api://GUID`, or a scope such as `https://graph.microsoft.com/User.Read`. An address stays one until it is known in which cloud it is meant
+/// ([`at`](Self::at)): Microsoft Graph of another cloud is not ours.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Audience {
@@ -58,14 +60,22 @@ impl Audience {
         names.iter().filter_map(|name| name.parse().ok()).collect()
     }
 
-    /// Refuses an address of another cloud than `cloud`: a token for it would be good nowhere.
+    /// The audience as `authority` knows it: a known service that was named by its address there is that service.
     ///
-    /// Errors: `CloudMismatch`, with the name of the right cloud.
-    pub fn check_cloud(&self, cloud: Cloud) -> Result<()> {
-        let (Self::Resource(text) | Self::Scope(text)) = self else { return Ok(()) };
+    /// Errors: `CloudMismatch` for an address of other clouds only, with the name of the right one: a token for it would be good nowhere.
+    pub fn at(&self, authority: &Authority) -> Result<Cow<'_, Self>> {
+        let (Self::Resource(text) | Self::Scope(text)) = self else { return Ok(Cow::Borrowed(self)) };
+        if authority.kind() == AuthorityKind::Generic {
+            return Ok(Cow::Borrowed(self));
+        }
+        let cloud = authority.cloud();
+        let is_it = |known: &Self| known.resource(cloud).is_some_and(|name| same_resource(name, text));
+        if let Some(known) = KNOWN.into_iter().find(is_it) {
+            return Ok(Cow::Owned(known));
+        }
         match Url::parse(text).ok().as_ref().and_then(Url::host_str) {
-            Some(host) => cloud.check_host("the audience", host),
-            None => Ok(()),
+            Some(host) => cloud.check_host("the audience", host).map(|()| Cow::Borrowed(self)),
+            None => Ok(Cow::Borrowed(self)),
         }
     }
 
@@ -84,7 +94,7 @@ impl Audience {
         })
     }
 
-    /// The app id by which tenants know the service, the same in every cloud; none for what is not one of the known ones.
+    /// The app id by which tenants know the service, the same in every cloud; none for what is not one of the known ones, by word or by address.
     pub fn app_id(&self) -> Option<&'static str> {
         Some(match self {
             Self::PartnerCenter => "fa3d9a0c-3fb0-42cc-9193-47c7ecd2edbd",
@@ -93,7 +103,12 @@ impl Audience {
             Self::Exchange => "00000002-0000-0ff1-ce00-000000000000",
             Self::KeyVault => "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
             Self::Teams => TEAMS,
-            Self::Resource(_) | Self::Scope(_) => return None,
+            Self::Resource(text) => {
+                let is_it = |known: &Self, cloud| known.resource(cloud).is_some_and(|name| same_resource(name, text));
+                let known = KNOWN.into_iter().find(|known| Cloud::ALL.into_iter().any(|cloud| is_it(known, cloud)));
+                return known.and_then(|known| known.app_id());
+            }
+            Self::Scope(_) => return None,
         })
     }
 
@@ -140,7 +155,8 @@ impl FromStr for Audience {
 
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
-        if let Some(known) = KNOWN.into_iter().find(|known| known.name() == text) {
+        let is_teams = text.strip_suffix("/.default").unwrap_or(text).eq_ignore_ascii_case(TEAMS);
+        if let Some(known) = KNOWN.into_iter().find(|known| known.name() == text || is_teams && *known == Self::Teams) {
             return Ok(known);
         }
         let invalid = |message: &str| {
@@ -155,12 +171,6 @@ impl FromStr for Audience {
         }
         let resource = text.strip_suffix("/.default").unwrap_or(text);
         let is_default = resource.len() < text.len();
-        let known = KNOWN.into_iter().find(|known| {
-            Cloud::ALL.iter().any(|cloud| known.resource(*cloud).is_some_and(|name| same_resource(name, resource)))
-        });
-        if let Some(known) = known {
-            return Ok(known);
-        }
         let url = match Url::parse(resource) {
             Ok(url) if matches!(url.scheme(), "https" | "api" | "urn") => url,
             _ if uuid::Uuid::try_parse(resource).is_ok() && resource.len() == 36 => {
@@ -207,17 +217,45 @@ mod tests {
 
     #[test]
     fn a_known_service_is_known_by_its_address_too() {
-        for (text, known) in [
-            ("https://graph.microsoft.com", Audience::Graph),
-            ("https://graph.microsoft.com/", Audience::Graph),
-            ("https://graph.microsoft.com/.default", Audience::Graph),
-            ("https://graph.microsoft.us/.default", Audience::Graph),
-            ("https://management.azure.com//.default", Audience::Arm),
-            ("https://api.partnercenter.microsoft.com", Audience::PartnerCenter),
-            ("48ac35b8-9aa8-4d74-927d-1f4a14a0b239/.default", Audience::Teams),
+        use Cloud::{China, Public, UsGovernment};
+        for (text, cloud, known) in [
+            ("https://graph.microsoft.com", Public, Audience::Graph),
+            ("https://graph.microsoft.com/", Public, Audience::Graph),
+            ("https://GRAPH.microsoft.com/.default", Public, Audience::Graph),
+            ("https://graph.microsoft.us/.default", UsGovernment, Audience::Graph),
+            ("https://management.azure.com//.default", Public, Audience::Arm),
+            ("https://management.chinacloudapi.cn", China, Audience::Arm),
+            ("https://api.partnercenter.microsoft.com", Public, Audience::PartnerCenter),
+            ("https://api.partnercenter.microsoft.com", UsGovernment, Audience::PartnerCenter),
+            ("48ac35b8-9aa8-4d74-927d-1f4a14a0b239/.default", Public, Audience::Teams),
         ] {
-            assert_eq!(audience(text), known, "{text}");
+            let audience = audience(text);
+            assert_eq!(*audience.at(&Authority::microsoft(cloud)).expect(text), known, "{text} in {cloud}");
+            assert_eq!(audience.app_id(), known.app_id(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_known_service_of_another_cloud_is_not_ours() {
+        for cloud in Cloud::ALL {
+            for of in Cloud::ALL.into_iter().filter(|of| *of != cloud) {
+                for known in KNOWN {
+                    let Some(address) = known.resource(of).filter(|name| *name != TEAMS) else { continue };
+                    if known.resource(cloud) == Some(address) {
+                        continue;
+                    }
+                    for text in [address.to_owned(), format!("{address}/.default"), format!("{address}/a.scope")] {
+                        let error = audience(&text).at(&Authority::microsoft(cloud)).expect_err(&text);
+                        assert_eq!(error.kind(), ErrorKind::CloudMismatch, "{text} in {cloud}");
+                        let right = Cloud::of_host(address.trim_start_matches("https://"));
+                        assert!(right.iter().any(|right| error.hint().contains(&format!("\"{right}\""))), "{error}");
+                    }
+                }
+            }
+        }
+        let generic = Authority::generic("lab", "https://idp.example/", true).expect("an authority");
+        let kept = audience("https://graph.microsoft.us");
+        assert_eq!(*kept.at(&generic).expect("what another provider means by it"), kept);
     }
 
     #[test]

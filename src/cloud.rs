@@ -37,8 +37,14 @@ pub struct CloudHosts {
     pub arm: &'static str,
     /// Exchange Online, and the audience of its tokens.
     pub exchange: &'static str,
-    /// Key Vault: the audience, and what vault host names end with.
+    /// Key Vault: the audience of its tokens.
     pub key_vault: &'static str,
+    /// What host names of vaults end with, with the dot.
+    pub key_vault_suffix: &'static str,
+    /// Hosts of the sign-in beside [`authority`](Self::authority): older names, and those that only stand in issuers.
+    pub further_authorities: &'static [&'static str],
+    /// Other hosts of the same services, and what the cloud's names of tenants end with: a name that begins with a dot is an ending.
+    pub further_hosts: &'static [&'static str],
 }
 
 impl Cloud {
@@ -56,6 +62,9 @@ impl Cloud {
                 arm: "https://management.azure.com",
                 exchange: "https://outlook.office365.com",
                 key_vault: "https://vault.azure.net",
+                key_vault_suffix: ".vault.azure.net",
+                further_authorities: &["login.windows.net", "login.microsoft.com", "sts.windows.net"],
+                further_hosts: &["management.core.windows.net", "outlook.office.com", ".onmicrosoft.com"],
             },
             Self::UsGovernment => CloudHosts {
                 name: "us-government",
@@ -66,6 +75,9 @@ impl Cloud {
                 arm: "https://management.usgovcloudapi.net",
                 exchange: "https://outlook.office365.us",
                 key_vault: "https://vault.usgovcloudapi.net",
+                key_vault_suffix: ".vault.usgovcloudapi.net",
+                further_authorities: &["login.usgovcloudapi.net", "login-us.microsoftonline.com"],
+                further_hosts: &["management.core.usgovcloudapi.net", "dod-graph.microsoft.us", ".onmicrosoft.us"],
             },
             Self::China => CloudHosts {
                 name: "china",
@@ -75,74 +87,38 @@ impl Cloud {
                 arm: "https://management.chinacloudapi.cn",
                 exchange: "https://partner.outlook.cn",
                 key_vault: "https://vault.azure.cn",
+                key_vault_suffix: ".vault.azure.cn",
+                further_authorities: &["login.chinacloudapi.cn", "sts.chinacloudapi.cn"],
+                further_hosts: &["management.core.chinacloudapi.cn", ".partner.onmschina.cn"],
             },
         }
     }
 }
 
-/// Hosts of one cloud beside those of its row: older names of its sign-in, services that have several, and what names of vaults and stores end with. A
-/// name that begins with a dot is an ending.
-const FURTHER_HOSTS: [(Cloud, &[&str]); 3] = [
-    (
-        Cloud::Public,
-        &[
-            "login.windows.net",
-            "login.microsoft.com",
-            "sts.windows.net",
-            "management.core.windows.net",
-            "outlook.office.com",
-            ".vault.azure.net",
-            ".onmicrosoft.com",
-        ],
-    ),
-    (
-        Cloud::UsGovernment,
-        &[
-            "login.usgovcloudapi.net",
-            "login-us.microsoftonline.com",
-            "management.core.usgovcloudapi.net",
-            "dod-graph.microsoft.us",
-            ".vault.usgovcloudapi.net",
-            ".onmicrosoft.us",
-        ],
-    ),
-    (
-        Cloud::China,
-        &[
-            "login.chinacloudapi.cn",
-            "sts.chinacloudapi.cn",
-            "management.core.chinacloudapi.cn",
-            ".vault.azure.cn",
-            ".partner.onmschina.cn",
-        ],
-    ),
-];
-
 impl Cloud {
     /// The clouds that a host, or a tenant's first domain, belongs to: none where it is nobody's known, two where it serves both.
     pub fn of_host(host: &str) -> Vec<Self> {
         let host = host.to_ascii_lowercase();
-        let of_row = |cloud: Self| {
+        let is_of = |cloud: Self| {
             let row = cloud.hosts();
-            [row.authority, row.partner_center, row.graph, row.arm, row.exchange, row.key_vault]
-                .into_iter()
-                .any(|address| address.strip_prefix("https://") == Some(host.as_str()))
+            let services = [row.partner_center, row.graph, row.arm, row.exchange, row.key_vault];
+            cloud.signs_in_at(&host)
+                || services.into_iter().any(|address| address.strip_prefix("https://") == Some(host.as_str()))
+                || row.further_hosts.iter().chain([&row.key_vault_suffix]).any(|known| {
+                    if known.starts_with('.') {
+                        host.ends_with(known) && host.len() > known.len()
+                    } else {
+                        host == **known
+                    }
+                })
         };
-        let further = |cloud: Self| {
-            FURTHER_HOSTS.iter().filter(|(of, _)| *of == cloud).flat_map(|(_, hosts)| *hosts).any(|known| {
-                if known.starts_with('.') { host.ends_with(known) && host.len() > known.len() } else { host == **known }
-            })
-        };
-        Self::ALL.into_iter().filter(|cloud| of_row(*cloud) || further(*cloud)).collect()
+        Self::ALL.into_iter().filter(|cloud| is_of(*cloud)).collect()
     }
 
-    /// What the host names of Key Vaults end with, with the dot: `.vault.azure.net`.
-    pub fn key_vault_suffix(self) -> &'static str {
-        match self {
-            Self::Public => ".vault.azure.net",
-            Self::UsGovernment => ".vault.usgovcloudapi.net",
-            Self::China => ".vault.azure.cn",
-        }
+    /// Whether `host`, in lower case, is one of the names of this cloud's sign-in; issuers have one of them, too.
+    pub fn signs_in_at(self, host: &str) -> bool {
+        let row = self.hosts();
+        row.authority.strip_prefix("https://") == Some(host) || row.further_authorities.contains(&host)
     }
 
     /// Refuses a host that is known to be of other clouds only; `what` says what has it.
@@ -466,7 +442,7 @@ mod tests {
         }
         for cloud in Cloud::ALL {
             let vault = cloud.hosts().key_vault.trim_start_matches("https://");
-            assert_eq!(cloud.key_vault_suffix(), format!(".{vault}"));
+            assert_eq!(cloud.hosts().key_vault_suffix, format!(".{vault}"));
             for other in Cloud::ALL {
                 let graph = other.hosts().graph.trim_start_matches("https://");
                 assert_eq!(cloud.check_host("the audience", graph).is_ok(), cloud == other, "{cloud} {other}");

@@ -107,8 +107,10 @@ impl Auth {
 
 impl Auth {
     pub(crate) fn new(credential: &Bound<'_, Credential>, audience: &str, more: &[String]) -> PyResult<Self> {
+        let authority = &credential.get().handle().config.authority;
         let audience: Audience = audience.parse().map_err(Failure::from)?;
-        let hosts = Hosts::of(&audience, &credential.get().handle().config.authority, more).map_err(Failure::from)?;
+        let audience = audience.at(authority).map_err(Failure::from)?.into_owned();
+        let hosts = Hosts::of(&audience, authority, more).map_err(Failure::from)?;
         let scopes = PyTuple::new(credential.py(), [audience.name()])?.unbind();
         Ok(Self { credential: credential.clone().unbind(), audience, scopes, hosts })
     }

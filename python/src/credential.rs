@@ -221,7 +221,8 @@ impl Credential {
         let request = TokenRequest {
             partner: self.partner.clone(),
             customer: self.customer.clone(),
-            audience: scopes::audience(texts.iter().map(String::as_str)).map_err(Failure::from)?,
+            audience: scopes::audience(texts.iter().map(String::as_str), &self.handle.config.authority)
+                .map_err(Failure::from)?,
             claims: asked.claims,
             fresh: false,
             purpose: self.purpose.clone(),

@@ -16,7 +16,7 @@ impl Inner {
     /// A token of the app alone. Never a substitute for a partner's: who wants one says so.
     ///
     /// Errors: `NotSupported` for a vendor's app, another tenant than the app's own, or claims, which only a person can satisfy; `ConfigMissing`
-    /// without a home tenant.
+    /// without a home tenant; `CloudMismatch`.
     pub(super) async fn app_only_token(self: &Arc<Self>, request: &TokenRequest) -> Result<Arc<Token>> {
         if self.config.profile != Profile::Csp || self.config.authority.kind() != AuthorityKind::Entra {
             return Err(refused("a vendor's app (profile cpv) has no say of its own at a partner: it acts by the partner's grant")
@@ -43,11 +43,12 @@ impl Inner {
             return Err(refused("a claims challenge is not answered with an app-only token")
                 .with_hint("leave app-only out: claims are satisfied by a person's sign-in"));
         }
+        let audience = request.audience.at(&self.config.authority)?.into_owned();
         let purpose = self.config.purposes.named(request.purpose.as_deref())?;
         if let Some(purpose) = &purpose {
-            self.check_purpose(purpose, request).await?;
+            self.check_purpose(purpose, &audience, None).await?;
         }
-        let key = CacheKey { partner: tenant, tenant, audience: request.audience.clone(), purpose };
+        let key = CacheKey { partner: tenant, tenant, audience, purpose };
         if let Some(token) =
             self.app_tokens.get(&key).filter(|token| !request.fresh && token.is_fresh(self.clock.now()))
         {

@@ -315,22 +315,22 @@ impl Config {
             client_id,
             home_tenant,
             profile,
-            authority,
             audit: document.audit(&store)?,
             store,
             store_password: store_password(document, environment)?,
             key: key_source(document, environment)?,
             passphrase_file: document.path("passphrase_file")?,
-            purposes: document.purposes(purpose.as_ref())?,
+            purposes: document.purposes(purpose.as_ref(), &authority)?,
             purpose: purpose.map_or_else(|| "default".to_owned(), |(_, name)| name),
-            consent_scopes: document.scopes()?,
-            v1_resources: document.v1_resources()?,
+            consent_scopes: document.scopes(&authority)?,
+            v1_resources: document.v1_resources(&authority)?,
             client_capabilities,
             redirect_uri: parsed::<Url>(
                 document.text("redirect_uri")?.map(|text| ("redirect_uri".to_owned(), text)),
                 "an absolute address",
             )?,
             ca_file,
+            authority,
         })
     }
 
@@ -406,10 +406,10 @@ impl Config {
 }
 
 fn cloud_of_host(host: &str) -> Result<Cloud> {
-    let host = host.trim().trim_end_matches('/').trim_start_matches("https://");
+    let host = host.trim().trim_end_matches('/').trim_start_matches("https://").to_ascii_lowercase();
     Cloud::ALL
         .into_iter()
-        .find(|cloud| cloud.hosts().authority.strip_prefix("https://") == Some(host))
+        .find(|cloud| cloud.signs_in_at(&host))
         .ok_or_else(|| invalid("AZURE_AUTHORITY_HOST", "the login host of a Microsoft cloud"))
 }
 

@@ -178,9 +178,6 @@ pub(super) struct Person {
 impl Inner {
     pub(super) async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {
         let (purpose, audiences) = self.consent_purpose(request.purpose.as_deref(), &request.audiences)?;
-        for audience in &audiences {
-            audience.check_cloud(self.config.authority.cloud())?;
-        }
         let partner = self.tenant(&request.partner).await?;
         let redirect_uri =
             request.redirect_uri.clone().or_else(|| self.config.redirect_uri.clone()).ok_or_else(|| {

@@ -1,17 +1,24 @@
 //! Whether a call lies within its purpose: found out before anything is sent.
 
+use std::borrow::Cow;
+
 use super::Inner;
-use super::token::TokenRequest;
 use crate::audience::Audience;
 use crate::error::Result;
+use crate::ids::TenantRef;
 use crate::purpose::{Purpose, Reach};
 
 impl Inner {
     /// Whether the request lies within its purpose. Asks nobody, except which tenant a domain is where one side names a customer by domain and the
     /// other by id.
-    pub(super) async fn check_purpose(&self, purpose: &Purpose, request: &TokenRequest) -> Result<()> {
-        purpose.check([&request.audience], self.clock.now())?;
-        let Some(customer) = &request.customer else { return purpose.check_own_tenant() };
+    pub(super) async fn check_purpose(
+        &self,
+        purpose: &Purpose,
+        audience: &Audience,
+        customer: Option<&TenantRef>,
+    ) -> Result<()> {
+        purpose.check([audience], self.clock.now())?;
+        let Some(customer) = customer else { return purpose.check_own_tenant() };
         let is_within = match purpose.reaches(customer) {
             Reach::Yes => true,
             Reach::No => false,
@@ -33,15 +40,17 @@ impl Inner {
         named: Option<&str>,
         audiences: &[Audience],
     ) -> Result<(String, Vec<Audience>)> {
+        let audiences = audiences.iter().map(|audience| audience.at(&self.config.authority).map(Cow::into_owned));
+        let audiences = audiences.collect::<Result<Vec<_>>>()?;
         if let Some(words) = named.filter(|_| self.config.purposes.is_empty()) {
-            let audiences = if audiences.is_empty() { self.default_audiences() } else { audiences.to_vec() };
+            let audiences = if audiences.is_empty() { self.default_audiences() } else { audiences };
             return Ok((words.to_owned(), audiences));
         }
         let purpose = self.config.purposes.named(named)?;
         let limited = purpose.as_ref().and_then(|purpose| purpose.limits().audiences.clone());
-        let audiences = match audiences {
+        let audiences = match audiences.as_slice() {
             [] => limited.unwrap_or_else(|| self.default_audiences()),
-            named => named.to_vec(),
+            _ => audiences,
         };
         let Some(purpose) = purpose else { return Ok((self.config.purpose.clone(), audiences)) };
         purpose.check(&audiences, self.clock.now())?;

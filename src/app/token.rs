@@ -167,7 +167,7 @@ impl App {
     }
 
     /// The token if it is in memory and fresh: no I/O, no waiting. For a caller that would rather not enter a runtime.
-    /// Errors: `PurposeRequired`, `PurposeUnknown`; `AuditUnwritable` where each hit is to be recorded.
+    /// Errors: `CloudMismatch`, `PurposeRequired`, `PurposeUnknown`; `AuditUnwritable` where each hit is to be recorded.
     pub fn token_in_memory(
         &self,
         partner: TenantId,
@@ -177,8 +177,9 @@ impl App {
     ) -> Result<Option<Arc<Token>>> {
         let inner = self.inner();
         let purpose = inner.config.purposes.named(purpose)?;
+        let audience = audience.at(&inner.config.authority)?.into_owned();
         // What is in memory for this purpose was found to be within it.
-        let key = CacheKey { partner, tenant, audience: audience.clone(), purpose };
+        let key = CacheKey { partner, tenant, audience, purpose };
         let token = inner.tokens.get(&key).filter(|token| token.is_fresh(inner.clock.now()));
         if let Some(token) = &token {
             inner.record_hit(&key, token)?;
@@ -215,10 +216,10 @@ impl Inner {
 
     /// Which token the request wants, if its purpose allows that.
     async fn wanted(&self, request: &TokenRequest) -> Result<CacheKey> {
-        request.audience.check_cloud(self.config.authority.cloud())?;
+        let audience = request.audience.at(&self.config.authority)?.into_owned();
         let purpose = self.config.purposes.named(request.purpose.as_deref())?;
         if let Some(purpose) = &purpose {
-            self.check_purpose(purpose, request).await?;
+            self.check_purpose(purpose, &audience, request.customer.as_ref()).await?;
         }
         let partner = self.partner(request.partner.as_ref(), "token").await?;
         let tenant = match &request.customer {
@@ -228,7 +229,7 @@ impl Inner {
         if let Some(purpose) = purpose.as_ref().filter(|_| request.customer.is_some() && tenant == partner) {
             purpose.check_own_tenant()?;
         }
-        Ok(CacheKey { partner, tenant, audience: request.audience.clone(), purpose })
+        Ok(CacheKey { partner, tenant, audience, purpose })
     }
 
     pub(super) async fn token_for(

@@ -112,7 +112,7 @@ fn check_issuer(issuer: &str, authority: &Authority) -> Result<()> {
         .ok_or_else(|| malformed("names an issuer that is not an https address"))?;
     let own = authority.login().as_str().trim_start_matches("https://").split('/').next().unwrap_or_default();
     let is_cloud = |cloud: Cloud| authority == &Authority::microsoft(cloud);
-    let is_alias = Cloud::ALL.into_iter().any(|cloud| is_cloud(cloud) && aliases(cloud).contains(&host));
+    let is_alias = Cloud::ALL.into_iter().any(|cloud| is_cloud(cloud) && cloud.signs_in_at(host));
     if host != own && !is_alias {
         return Err(outside(authority, host, "issuer"));
     }
@@ -123,20 +123,11 @@ fn check_issuer(issuer: &str, authority: &Authority) -> Result<()> {
     Ok(())
 }
 
-/// Hosts that stand in issuers of a cloud beside its login host.
-fn aliases(cloud: Cloud) -> &'static [&'static str] {
-    match cloud {
-        Cloud::Public => &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
-        Cloud::UsGovernment => &["login.microsoftonline.us", "login.usgovcloudapi.net", "login-us.microsoftonline.com"],
-        Cloud::China => &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn", "sts.chinacloudapi.cn"],
-    }
-}
-
 /// Why an address outside the authority is refused: a tenant of another cloud is answered with that cloud's endpoints.
 fn outside(authority: &Authority, host: &str, name: &str) -> Error {
     let shown = outside_text::name(host);
     let other = Cloud::ALL.into_iter().find(|cloud| {
-        aliases(*cloud).contains(&host) && authority.kind() == AuthorityKind::Entra && *cloud != authority.cloud()
+        cloud.signs_in_at(host) && authority.kind() == AuthorityKind::Entra && *cloud != authority.cloud()
     });
     match other {
         Some(cloud) => Error::new(
@@ -261,7 +252,7 @@ mod tests {
         ] {
             let authority = Authority::microsoft(cloud);
             assert!(parse(&entra(host, TENANT), &authority).is_ok());
-            for alias in aliases(cloud) {
+            for alias in cloud.hosts().further_authorities {
                 let document = with(entra(host, TENANT), "issuer", json!(format!("https://{alias}/{TENANT}/v2.0")));
                 assert_eq!(parse(&document, &authority).unwrap().tenant().unwrap().to_string(), TENANT);
             }

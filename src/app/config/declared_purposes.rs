@@ -1,5 +1,6 @@
 //! The tables `[purposes.NAME]` of a configuration.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::document::{Document, invalid};
 use crate::audience::Audience;
 use crate::clock::UnixTime;
+use crate::cloud::Authority;
 use crate::error::Result;
 use crate::ids::TenantRef;
 use crate::purpose::{self, Limits, Purposes};
@@ -27,7 +29,7 @@ const EXPECTED: &str = "tables by name, each with any of audiences, customers (l
 
 impl Document {
     /// The declared purposes. `default`: what a call means that names none, and the key or variable that says so.
-    pub(super) fn purposes(&self, default: Option<&(String, String)>) -> Result<Purposes> {
+    pub(super) fn purposes(&self, default: Option<&(String, String)>, authority: &Authority) -> Result<Purposes> {
         let tables = match self.values.get("purposes") {
             None | Some(Value::Null) => return Purposes::new(BTreeMap::new(), None),
             Some(Value::Object(tables)) => tables,
@@ -42,7 +44,9 @@ impl Document {
                 let table: Table = serde_json::from_value(table.clone()).map_err(|_| invalid("purposes", EXPECTED))?;
                 let limits = Limits {
                     audiences: listed::<Audience>(table.audiences)
-                        .map_err(|()| wrong("a table whose audiences are known"))?,
+                        .map_err(|()| wrong("a table whose audiences are known"))?
+                        .map(|named| named.iter().map(|one| one.at(authority).map(Cow::into_owned)).collect())
+                        .transpose()?,
                     customers: listed::<TenantRef>(table.customers)
                         .map_err(|()| wrong("a table whose customers are ids or domains"))?,
                     own_tenant: table.own_tenant.unwrap_or(true),

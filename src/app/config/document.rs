@@ -1,5 +1,6 @@
 //! A configuration file, or the same keys in JSON, before anything is made of it: each key is read by its name and refused by its name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use crate::app::credential::{
 };
 use crate::audience::Audience;
 use crate::clock::UnixTime;
+use crate::cloud::Authority;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::ClientSecret;
 
@@ -216,7 +218,7 @@ impl Document {
         }
     }
 
-    pub(super) fn scopes(&self) -> Result<BTreeMap<Audience, Vec<String>>> {
+    pub(super) fn scopes(&self, authority: &Authority) -> Result<BTreeMap<Audience, Vec<String>>> {
         let expected = "a table from audience to a list of scopes";
         let table = match self.values.get("scopes") {
             None | Some(Value::Null) => return Ok(BTreeMap::new()),
@@ -226,6 +228,7 @@ impl Document {
         let mut scopes = BTreeMap::new();
         for (name, list) in table {
             let audience: Audience = name.parse().map_err(|_| invalid("scopes", expected))?;
+            let audience = audience.at(authority)?.into_owned();
             let list: Vec<String> = serde_json::from_value(list.clone()).map_err(|_| invalid("scopes", expected))?;
             if list.is_empty()
                 || list.iter().any(|scope| {
@@ -251,7 +254,7 @@ impl Document {
         Ok(Some(names))
     }
 
-    pub(super) fn v1_resources(&self) -> Result<Vec<Audience>> {
+    pub(super) fn v1_resources(&self, authority: &Authority) -> Result<Vec<Audience>> {
         let expected = "a list of audiences that are resources";
         match self.values.get("v1_resources") {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -263,7 +266,7 @@ impl Document {
                 if audiences.iter().any(|audience| matches!(audience, Audience::Scope(_))) {
                     return Err(invalid("v1_resources", expected));
                 }
-                Ok(audiences)
+                audiences.iter().map(|audience| audience.at(authority).map(Cow::into_owned)).collect()
             }
         }
     }

@@ -32,6 +32,12 @@ fn own_variables_come_first_then_the_file_then_the_general_names() {
     let config = with("", &[("AZURE_CLIENT_ID", other), ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")])
         .expect("a configuration");
     assert_eq!((config.client_id.as_str(), config.authority.cloud()), (other, Cloud::UsGovernment));
+    for (host, cloud) in [("https://login.windows.net", Cloud::Public), ("login.chinacloudapi.cn", Cloud::China)] {
+        let config = with(&file, &[("AZURE_AUTHORITY_HOST", host)]).expect("an older name of a sign-in");
+        assert_eq!(config.authority, Authority::microsoft(cloud));
+    }
+    let stranger = with(&file, &[("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com.evil.example")]);
+    assert_eq!(stranger.expect_err("a stranger").kind(), ErrorKind::ConfigInvalid);
 }
 
 #[test]

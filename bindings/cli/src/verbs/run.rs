@@ -81,7 +81,9 @@ impl Arguments {
         let app = session.app().await?;
         let mut tokens = Vec::with_capacity(self.audiences.len());
         for audience in &self.audiences {
-            tokens.push((audience.clone(), self.token(&app, audience, None, session.terminal).await?));
+            let token = self.token(&app, audience, None, session.terminal).await?;
+            // A service that was named by its address has its own name here.
+            tokens.push((token.audience.clone(), token));
         }
         Ok((app, tokens))
     }

@@ -112,7 +112,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         Format::Json => output::print(terminal, &TokenReport::new(&token, shown, masked))?,
         Format::Header => terminal.print(format_args!("Authorization: Bearer {shown}"))?,
         Format::Env => {
-            let values = [(request.audience.clone(), token.clone())];
+            let values = [(token.audience.clone(), token.clone())];
             for (name, value) in variables(&values)? {
                 let value = if masked && value == secret { shown } else { &value };
                 terminal.print(format_args!("export {name}={}", for_shell(value)))?;
