@@ -79,13 +79,19 @@ impl Nearness {
         }
     }
 
-    fn rank(self) -> u32 {
+    /// How urgent that is, for [`Told`].
+    pub fn urgency(self) -> u32 {
         match self {
-            Self::Within(days) => 1000 - days.min(1000),
-            Self::Expired => 1001,
-            Self::Ended => 1002,
+            Self::Within(days) => urgency(days),
+            Self::Expired => urgency(0) + 1,
+            Self::Ended => urgency(0) + 2,
         }
     }
+}
+
+/// How urgent it is that something ends within so many days: the fewer, the more.
+pub fn urgency(days: u32) -> u32 {
+    1000 - days.min(1000)
 }
 
 impl fmt::Display for Nearness {
@@ -101,7 +107,7 @@ impl fmt::Display for Nearness {
 
 /// What people were told of: each step towards the end once.
 #[derive(Clone, Debug)]
-pub struct Told<K>(HashMap<K, Nearness>);
+pub struct Told<K>(HashMap<K, u32>);
 
 impl<K> Default for Told<K> {
     fn default() -> Self {
@@ -110,16 +116,16 @@ impl<K> Default for Told<K> {
 }
 
 impl<K: Eq + Hash> Told<K> {
-    /// Whether `nearness` is news of `which`. A grant that has time again begins anew.
-    pub fn is_news(&mut self, which: K, nearness: Option<Nearness>) -> bool {
-        match nearness {
+    /// Whether it is news that `which` is so urgent. What has time again begins anew.
+    pub fn is_news(&mut self, which: K, urgency: Option<u32>) -> bool {
+        match urgency {
             None => {
                 self.0.remove(&which);
                 false
             }
-            Some(nearness) => {
-                let before = self.0.insert(which, nearness);
-                before.is_none_or(|before| before.rank() < nearness.rank())
+            Some(urgency) => {
+                let before = self.0.insert(which, urgency);
+                before.is_none_or(|before| before < urgency)
             }
         }
     }
@@ -156,7 +162,7 @@ mod tests {
         for hour in 0..=41 * 24 {
             let now = NOW.plus(hour * 3600);
             let nearness = Nearness::of(ends, false, now);
-            if told.is_news("fabrikam", nearness) {
+            if told.is_news("fabrikam", nearness.map(Nearness::urgency)) {
                 days.push((nearness.map_or_else(String::new, |near| near.to_string()), ends.since(now) / DAY));
             }
         }
@@ -173,12 +179,13 @@ mod tests {
     #[test]
     fn a_renewed_grant_begins_anew_and_an_ended_one_is_told_at_once() {
         let mut told = Told::default();
-        let near = Nearness::of(NOW.plus(DAY), false, NOW);
+        let urgency = |days, has_ended| Nearness::of(NOW.plus(days * DAY), has_ended, NOW).map(Nearness::urgency);
+        let near = urgency(1, false);
         assert!(told.is_news(1, near) && !told.is_news(1, near));
-        assert!(!told.is_news(1, Nearness::of(NOW.plus(90 * DAY), false, NOW)));
+        assert!(!told.is_news(1, urgency(90, false)));
         assert!(told.is_news(1, near));
-        let ended = Nearness::of(NOW.plus(90 * DAY), true, NOW);
-        assert_eq!(ended, Some(Nearness::Ended));
+        let ended = urgency(90, true);
+        assert_eq!(ended, Some(Nearness::Ended.urgency()));
         assert!(told.is_news(1, ended) && !told.is_news(1, near));
     }
 }

@@ -67,7 +67,7 @@ pub(crate) struct ExpiryWatch {
 const BETWEEN_LOOKS: i64 = 6 * 3600;
 
 impl Inner {
-    fn credentials(&self) -> Vec<CredentialStatus> {
+    pub(super) fn credentials(&self) -> Vec<CredentialStatus> {
         let now = self.clock.now();
         let all = self.config.credentials.all().iter();
         all.map(|credential| {

@@ -1,4 +1,5 @@
-//! The long-running renewer: uses each grant when its turn comes, tries again what failed, and tells people of grants that near their end.
+//! The long-running renewer: uses each grant when its turn comes, tries again what failed, and tells people of grants and of credentials that
+//! near their end.
 //!
 //! Any number of them may run on one store, on any number of hosts: of a due grant one takes charge, and one of them all tells people.
 
@@ -7,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::CredentialStatus;
 use super::exchange::jitter;
 use super::grants::GrantStatus;
 use super::renew::Renewed;
@@ -14,7 +16,7 @@ use super::{App, Inner};
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::ids::TenantId;
-use crate::schedule::{Nearness, Told, wait_after, wait_until};
+use crate::schedule::{Nearness, Told, urgency, wait_after, wait_until};
 use crate::store::{GrantState, Lease};
 
 /// What a renewer does, as it happens.
@@ -30,6 +32,8 @@ pub enum Watched<'a> {
         /// How near.
         nearness: Nearness,
     },
+    /// A person should replace this credential of the app: its end is near, or has come. Each step is told once, 60, 30, 14, 7 and 1 days before.
+    Credential(&'a CredentialStatus),
     /// The store or the app itself is not well. It goes on by itself.
     Trouble(&'a Error),
     /// Everything that was due is done. The next look is after this time.
@@ -47,6 +51,7 @@ const PAGE: usize = 500;
 struct Watch {
     failing: HashMap<TenantId, (u32, UnixTime)>,
     told: Told<TenantId>,
+    told_credentials: Told<String>,
     /// Held by the one renewer that tells people.
     herald: Option<Box<dyn Lease>>,
     alerts_on: Option<UnixTime>,
@@ -157,6 +162,12 @@ impl Watch {
                 _ => break,
             }
         }
+        for credential in inner.credentials() {
+            let urgency = credential.standing.notice().map(urgency);
+            if self.told_credentials.is_news(credential.what.clone(), urgency) {
+                told(&Watched::Credential(&credential));
+            }
+        }
         self.alerts_on = Some(now);
         Ok(())
     }
@@ -164,7 +175,7 @@ impl Watch {
     fn look_at(&mut self, grant: &GrantStatus, now: UnixTime, told: &mut (impl FnMut(&Watched<'_>) + Send)) {
         let has_ended = grant.facts.state != GrantState::Active;
         let nearness = Nearness::of(grant.facts.expires_on, has_ended, now);
-        let is_news = self.told.is_news(grant.partner, nearness);
+        let is_news = self.told.is_news(grant.partner, nearness.map(Nearness::urgency));
         if let Some(nearness) = nearness.filter(|_| is_news) {
             tracing::warn!(partner = %grant.partner, name = grant.name(), %nearness, "a person should consent again");
             told(&Watched::Alert { grant, nearness });

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partnersam::app::Parts;
+use partnersam::app::credential::{Credentials, SecretCredential};
 use partnersam::app::watch::Watched;
 use partnersam::clock::{Clock, ManualClock, SystemClock};
 use partnersam::schedule::Nearness;
+use partnersam::secret::ClientSecret;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -21,6 +23,7 @@ fn word(event: &Watched<'_>) -> Option<String> {
             Err(error) => error.kind().id().to_owned(),
         }),
         Watched::Alert { nearness, .. } => Some(nearness.as_str().to_owned()),
+        Watched::Credential(credential) => Some(format!("credential {}", credential.standing.notice().unwrap_or(999))),
         Watched::Trouble(error) => Some(format!("trouble {}", error.kind().id())),
         Watched::Idle(_) => Some("idle".to_owned()),
         _ => None,
@@ -72,4 +75,32 @@ async fn a_grant_is_renewed_when_its_turn_comes_and_people_hear_of_one_that_ende
         let _ = watching.await;
     }
     assert_eq!(Nearness::Ended.as_str(), "ended");
+}
+
+#[tokio::test]
+async fn people_hear_of_each_step_towards_the_end_of_the_apps_credential_once() {
+    let world = World::new().await;
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let secret =
+        SecretCredential::new(ClientSecret::new("not-a-real-secret")).expiring(Some(clock.now().plus(61 * DAY)));
+    let parts = Parts { clock: Some(clock.clone()), ..Parts::default() };
+    let app = world.app_with(|config| config.credentials = Credentials::one(secret), parts).await;
+    let (sender, mut words) = mpsc::unbounded_channel();
+    tokio::time::pause();
+    let watching =
+        tokio::spawn(async move { app.watch(move |event| drop(word(event).map(|word| sender.send(word)))).await });
+    let mut heard = Vec::new();
+    for day in 0..=62 {
+        // Each look is an hour or more after the one before.
+        loop {
+            match words.recv().await.expect("a word").as_str() {
+                "idle" => break,
+                other => heard.push((day, other.to_owned())),
+            }
+        }
+        clock.advance(DAY);
+    }
+    watching.abort();
+    let expected = [(1, 60), (31, 30), (47, 14), (54, 7), (60, 1), (61, 0)];
+    assert_eq!(heard, expected.map(|(day, notice)| (day, format!("credential {notice}"))));
 }

@@ -64,8 +64,13 @@ impl World {
 
     /// An app with another store, as another host would have it.
     pub(crate) async fn app_at(&self, store: &str, parts: Parts) -> App {
+        self.app_with(|config| config.store = store.to_owned(), parts).await
+    }
+
+    /// An app on the same store and emulator, with what `change` changes.
+    pub(crate) async fn app_with(&self, change: impl FnOnce(&mut Config), parts: Parts) -> App {
         let mut config = config(self.folder.path());
-        config.store = store.to_owned();
+        change(&mut config);
         App::open_with(config, parts).await.expect("an app")
     }
 

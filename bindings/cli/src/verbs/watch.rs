@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use partnersam::App;
+use partnersam::app::credentials::CredentialReport;
 use partnersam::app::grants::GrantStatus;
 use partnersam::app::report::GrantReport;
 use partnersam::app::watch::Watched;
@@ -28,6 +29,7 @@ struct Event<'a> {
     event: &'static str,
     renewed: Option<RenewedReport<'a>>,
     alert: Option<AlertReport<'a>>,
+    credential: Option<CredentialReport>,
     error: Option<partnersam::error::ErrorDocument<'a>>,
 }
 
@@ -41,7 +43,15 @@ struct AlertReport<'a> {
 
 impl Event<'_> {
     fn new(event: &'static str) -> Self {
-        Self { schema_version: SCHEMA_VERSION, at: now().to_string(), event, renewed: None, alert: None, error: None }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            at: now().to_string(),
+            event,
+            renewed: None,
+            alert: None,
+            credential: None,
+            error: None,
+        }
     }
 }
 
@@ -54,7 +64,7 @@ pub(crate) async fn run(arguments: &Arguments, app: &App, terminal: &Terminal) -
     let mut broken = None;
     let told = |event: &Watched<'_>| {
         if let Some(document) = tell(event, terminal) {
-            if let Watched::Alert { .. } = event {
+            if let Watched::Alert { .. } | Watched::Credential(_) = event {
                 drop(alerts.send(document.clone()));
             }
             if arguments.json
@@ -98,6 +108,21 @@ fn tell(event: &Watched<'_>, terminal: &Terminal) -> Option<String> {
                 for_terminal(&grant.name()),
             ));
             serde_json::to_string(&Event { alert: Some(alert(grant, *nearness)), ..Event::new("alert") })
+        }
+        Watched::Credential(credential) => {
+            let ends = credential.standing.notice().map_or_else(String::new, |days| match days {
+                0 => "has ended".to_owned(),
+                1 => "ends within a day".to_owned(),
+                days => format!("ends within {days} days"),
+            });
+            terminal.say(format_args!(
+                "{} {} the app's {} {ends}: make a new one in Entra and name it in the configuration",
+                now(),
+                terminal.style_err(Style::Warning, "!"),
+                for_terminal(&credential.what),
+            ));
+            let report = CredentialReport::new(credential, now());
+            serde_json::to_string(&Event { credential: Some(report), ..Event::new("credential") })
         }
         Watched::Trouble(error) => {
             terminal.say(format_args!(
