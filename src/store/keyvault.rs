@@ -12,8 +12,8 @@ mod names;
 mod record;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -29,8 +29,8 @@ use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, PendingConsent, StoredToken,
-    TokenFacts, TokenKey, Written,
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, PendingConsent, StoreCondition,
+    StoredToken, TokenFacts, TokenKey, Written,
 };
 use crate::vault::{New, Opening, Purged, Vault};
 
@@ -74,6 +74,8 @@ pub(crate) struct KeyVaultStore {
     clock: Arc<dyn Clock>,
     make: MakeOpening,
     was_warned: AtomicBool,
+    /// Since when the vault does not answer as it should, and how it last did.
+    trouble: Mutex<Option<(UnixTime, Error)>>,
 }
 
 impl fmt::Debug for KeyVaultStore {
@@ -106,7 +108,31 @@ impl KeyVaultStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let vault = Vault::new(make()?)?;
-        Ok(Self { vault, local, keys: VaultKeys::new(keys), manners, clock, make, was_warned: AtomicBool::new(false) })
+        Ok(Self {
+            vault,
+            local,
+            keys: VaultKeys::new(keys),
+            manners,
+            clock,
+            make,
+            was_warned: AtomicBool::new(false),
+            trouble: Mutex::new(None),
+        })
+    }
+
+    /// Remembers how the vault answered, for [`condition`](GrantStore::condition).
+    fn heard<T>(&self, answer: Result<T>) -> Result<T> {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match &answer {
+            Ok(_) => *trouble = None,
+            // That is one grant's trouble.
+            Err(error) if error.service_code() == Some("SecretDisabled") => {}
+            Err(error) => {
+                let since = trouble.as_ref().map_or_else(|| self.clock.now(), |(since, _)| *since);
+                *trouble = Some((since, error.clone()));
+            }
+        }
+        answer
     }
 
     fn name(&self, key: &GrantKey) -> String {
@@ -123,7 +149,7 @@ impl KeyVaultStore {
             (Err(error), Some(version)) if error.service_code() == Some("SecretDisabled") => {
                 self.vault.get(&name, Some(version)).await?
             }
-            (found, _) => found?,
+            (found, _) => self.heard(found)?,
         };
         if let (Some(version), Some(found)) = (pinned, &found)
             && !self.was_warned.swap(true, Ordering::Relaxed)
@@ -236,7 +262,8 @@ impl KeyVaultStore {
         };
         let tags = record::tags(key, facts, self.clock.now());
         let new = New { value: &value, content_type, tags, ends: Some(facts.expires_on) };
-        let version = self.vault.set(&name, &new).await.map_err(|error| error.with_context("partner", key.tenant))?;
+        let version = self.heard(self.vault.set(&name, &new).await);
+        let version = version.map_err(|error| error.with_context("partner", key.tenant))?;
         self.disable_others(&name, &version, before.map(|copy| copy.version.as_str())).await;
         Ok(version)
     }
@@ -388,7 +415,7 @@ impl GrantStore for KeyVaultStore {
                 None => false,
                 Some(_) => self.check_place(key).await.is_err(),
             };
-            let deleted = !is_anothers && self.vault.delete(&name).await?;
+            let deleted = !is_anothers && self.heard(self.vault.delete(&name).await)?;
             if deleted && self.manners.purge {
                 match self.vault.purge(&name).await? {
                     Purged::Yes => {}
@@ -416,7 +443,7 @@ impl GrantStore for KeyVaultStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         async move {
-            let listed = self.vault.list().await?;
+            let listed = self.heard(self.vault.list().await)?;
             let ours = listed.iter().filter(|row| row.enabled && record::is_of(&row.tags, app));
             let mut tenants: Vec<_> = ours.filter_map(|row| record::tenant(&row.tags)).collect();
             tenants.retain(|tenant| after.is_none_or(|after| *tenant > after));
@@ -431,7 +458,7 @@ impl GrantStore for KeyVaultStore {
     fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         async move {
             let mut due = Vec::new();
-            for row in self.vault.list().await? {
+            for row in self.heard(self.vault.list().await)? {
                 let active = record::due(&row.tags).filter(|_| row.enabled && record::is_of(&row.tags, app));
                 let (Some(renew_after), Some(tenant)) = (active, record::tenant(&row.tags)) else { continue };
                 // This host may have renewed it since the vault was last written.
@@ -449,6 +476,14 @@ impl GrantStore for KeyVaultStore {
     /// Only of this host's part: a vault has no rehearsal, and what it does not take now is kept here.
     fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
         self.local.check_writable()
+    }
+
+    fn condition(&self) -> StoreCondition {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*trouble {
+            Some((since, error)) => StoreCondition::Degraded { since: *since, error: error.clone() },
+            None => self.local.condition(),
+        }
     }
 
     /// What lies beside the store lies on this host, and so does its key.
@@ -526,6 +561,7 @@ impl GrantStore for KeyVaultStore {
             clock: Arc::clone(&self.clock),
             make: Arc::clone(&self.make),
             was_warned: AtomicBool::new(true),
+            trouble: Mutex::new(None),
         }))
     }
 

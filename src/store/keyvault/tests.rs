@@ -313,6 +313,29 @@ async fn who_may_not_is_told_by_whom_and_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_does_not_answer_is_degraded_serves_what_is_cached_and_recovers_by_itself() {
+    let (lab, host) = (Lab::new(), Host::new());
+    let store = lab.store(&host);
+    let access = AccessToken::new("not-a-real-access-token");
+    let (key, facts) = (token_key(1, "graph"), token_facts());
+    let written = store
+        .put_grant_and_token(&grant_key(1), &token(1), &grant_facts(), Expect::Absent, (&key, &access, &facts))
+        .await;
+    assert_eq!(written.unwrap(), Written::Yes(1));
+    assert!(matches!(store.condition(), StoreCondition::Ok));
+    lab.told(json!({ "firewall": true })).await;
+    let down = store.grant(&grant_key(1)).await.unwrap_err();
+    host.clock.advance(60);
+    assert!(store.put_grant(&grant_key(1), &token(2), &grant_facts(), Expect::Generation(1)).await.is_err());
+    let StoreCondition::Degraded { since, error } = store.condition() else { unreachable!("it is degraded") };
+    assert_eq!((since, error.kind()), (NOW, down.kind()));
+    assert_eq!(store.token(&key).await.unwrap().unwrap().token.expose(), access.expose());
+    lab.told(json!({ "firewall": false })).await;
+    assert_eq!(token_of(&store).await, token(1).expose());
+    assert!(matches!(store.condition(), StoreCondition::Ok));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_the_vault_rotates_on_its_host_and_consents_nowhere() {
     let (lab, host) = (Lab::new(), Host::new());
     let store = lab.store(&host);
