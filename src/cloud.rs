@@ -207,6 +207,8 @@ pub struct Authority {
     graph: Option<Url>,
     /// A vault that the one who holds this may ask.
     vault: Option<Url>,
+    /// Who is asked whether the login is what it claims to be.
+    voucher: Option<Url>,
     one_use_refresh_tokens: bool,
 }
 
@@ -224,6 +226,7 @@ impl Authority {
             partner_center: parse(hosts.partner_center),
             graph: parse(hosts.graph),
             vault: None,
+            voucher: None,
             one_use_refresh_tokens: false,
         }
     }
@@ -238,6 +241,7 @@ impl Authority {
             partner_center: Some(loopback("partner_center", partner_center)?),
             graph: Some(loopback("graph", graph)?),
             vault: None,
+            voucher: None,
             one_use_refresh_tokens: false,
         })
     }
@@ -265,18 +269,15 @@ impl Authority {
         }
         let login = https("authority.issuer", issuer)?;
         let host = login.host_str().unwrap_or_default();
-        if claims_to_be_entra(host) || !Cloud::of_host(host).is_empty() {
-            let hint = match Cloud::of_host(host).first() {
-                Some(cloud) => format!("leave the table out and set `cloud` to \"{cloud}\""),
-                None => "leave the table out; the clouds are public, us-government and china".to_owned(),
-            };
+        if let Some(cloud) = Cloud::of_host(host).first() {
             return Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 "open",
-                "authority.issuer claims to be Microsoft's, and is none of the known clouds' sign-in",
+                "authority.issuer is Microsoft's, which needs no table",
             )
-            .with_hint(hint));
+            .with_hint(format!("leave the table out and set `cloud` to \"{cloud}\"")));
         }
+        let voucher = claims_to_be_entra(host).then(|| Self::microsoft(Cloud::Public).login);
         Ok(Self {
             name: format!("generic:{name}"),
             kind: AuthorityKind::Generic,
@@ -285,6 +286,7 @@ impl Authority {
             partner_center: None,
             graph: None,
             vault: None,
+            voucher,
             one_use_refresh_tokens,
         })
     }
@@ -330,6 +332,11 @@ impl Authority {
         self.vault.as_ref()
     }
 
+    /// Who is asked whether the sign-in is Microsoft's, as its unknown host claims, before anything else is sent to it.
+    pub fn voucher(&self) -> Option<&Url> {
+        self.voucher.as_ref()
+    }
+
     /// Where Microsoft Graph answers, if there is one.
     pub fn graph(&self) -> Option<&Url> {
         self.graph.as_ref()
@@ -345,10 +352,16 @@ impl Authority {
         url.scheme() == "https"
             && url.username().is_empty()
             && url.password().is_none()
-            && [Some(&self.login), self.partner_center.as_ref(), self.graph.as_ref(), self.vault.as_ref()]
-                .into_iter()
-                .flatten()
-                .any(|known| known.origin() == url.origin())
+            && [
+                Some(&self.login),
+                self.partner_center.as_ref(),
+                self.graph.as_ref(),
+                self.vault.as_ref(),
+                self.voucher.as_ref(),
+            ]
+            .into_iter()
+            .flatten()
+            .any(|known| known.origin() == url.origin())
     }
 }
 
@@ -454,20 +467,29 @@ mod tests {
     }
 
     #[test]
-    fn what_claims_to_be_microsofts_is_no_authority_of_ones_own() {
+    fn what_is_microsofts_is_no_authority_of_ones_own_and_what_claims_to_be_is_vouched_for() {
         for bad in [
             "https://login.microsoftonline.com/common/v2.0",
             "https://login.windows.net/",
             "https://sts.chinacloudapi.cn/",
-            "https://login.microsoftonline.de/",
-            "https://login-new.microsoftonline.com/",
-            "https://login.sovcloud-identity.fr/",
+            "https://graph.microsoft.com/",
         ] {
             let error = Authority::generic("lab", bad, false).expect_err("a refusal");
             assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{bad}");
         }
-        for good in ["https://idp.example/", "https://login.example/", "https://microsoftonline.com.idp.example/"] {
-            assert!(Authority::generic("lab", good, false).is_ok(), "{good}");
+        for (issuer, claims) in [
+            ("https://login.microsoftonline.de/", true),
+            ("https://login-new.microsoftonline.com/", true),
+            ("https://login.sovcloud-identity.fr/", true),
+            ("https://login.account.blob.core.windows.net/", true),
+            ("https://idp.example/", false),
+            ("https://login.example/", false),
+            ("https://microsoftonline.com.idp.example/", false),
+        ] {
+            let authority = Authority::generic("lab", issuer, false).expect(issuer);
+            assert_eq!(authority.voucher().is_some(), claims, "{issuer}");
+            let asked = Url::parse("https://login.microsoftonline.com/common/discovery/instance").expect("url");
+            assert_eq!(authority.allows(&asked), claims, "{issuer}");
         }
     }
 

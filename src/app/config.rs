@@ -334,6 +334,17 @@ impl Config {
         })
     }
 
+    /// A file beside the store on this host, named after it; none for a store that has no place here.
+    pub(crate) fn beside_store(&self, suffix: &str) -> Option<PathBuf> {
+        let place = self.store.strip_prefix("sqlite:").map(PathBuf::from);
+        #[cfg(feature = "keyvault")]
+        let place = place.or_else(|| self.vault.as_ref().map(|vault| vault.beside.clone()));
+        let place = place?;
+        let mut name = place.file_name()?.to_owned();
+        name.push(format!(".{suffix}"));
+        Some(place.with_file_name(name))
+    }
+
     /// Opens the store that is named. Nothing is sent, and nothing on a disk is touched yet.
     #[cfg_attr(
         not(feature = "keyvault"),

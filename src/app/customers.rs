@@ -207,7 +207,7 @@ impl App {
     /// Brings what stands at each customer to what is wanted: consents to what is missing, and withdraws first where something is to be changed or
     /// taken away. A customer counts as applied once it was read back. Tells `each` as [`App::plan_customers`] does.
     ///
-    /// At most 50 consents and withdrawals are sent in a second for one app by this process. Progress is kept in a journal: after a kill, the same call
+    /// At most 50 consents and withdrawals are sent in a second for one app by all processes of this host that share its store. Progress is kept in a journal: after a kill, the same call
     /// goes on where it was cut short, first with the customers that were being changed. What was proved more than a day ago is looked at again.
     ///
     /// Errors: as for planning; `StoreConflict` where another process is applying the same grants.
@@ -258,7 +258,7 @@ impl Inner {
         mut each: impl FnMut(Progress, CustomerOutcome) + Send,
     ) -> Result<Summary> {
         let behalf = &pages.behalf.clone();
-        let pace = Pace::of(&format!("looks {} {}", self.key.authority, self.key.client_id), LOOKS_PER_SECOND);
+        let pace = &Pace::of(&format!("looks {} {}", self.key.authority, self.key.client_id), LOOKS_PER_SECOND);
         if let Some(journal) = journal {
             pages.put_first(journal.unfinished());
         }
@@ -509,9 +509,10 @@ impl Inner {
         customers::read(&response, retry_after(response.headers(), std::time::SystemTime::now()))
     }
 
-    /// The pace of consents and withdrawals.
+    /// The pace of consents and withdrawals, which the service counts for the app, whichever process sends them.
     fn consent_pace(&self) -> Pace {
-        Pace::of(&format!("consents {} {}", self.key.authority, self.key.client_id), MOST_PER_SECOND)
+        let pace = Pace::of(&format!("consents {} {}", self.key.authority, self.key.client_id), MOST_PER_SECOND);
+        pace.shared(self.config.beside_store("pace").as_deref())
     }
 }
 

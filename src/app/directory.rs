@@ -1,6 +1,7 @@
 //! What the authority says of itself: metadata, signing keys, and which tenant a domain is. Fetched when needed, remembered for a while.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::ids::{TenantId, TenantRef};
 use crate::protocol::classify::classify;
 use crate::protocol::error_reply::ErrorReply;
+use crate::protocol::instance;
 use crate::protocol::jwks::Jwks;
 use crate::protocol::metadata::{self, Metadata};
 use crate::transport::{EXCHANGE_DEADLINE, retry_after};
@@ -37,6 +39,8 @@ pub(crate) struct Directory {
     domains: Mutex<HashMap<String, (TenantId, UnixTime)>>,
     metadata: Mutex<HashMap<TenantRef, (Arc<Metadata>, Instant)>>,
     keys: Mutex<HashMap<Url, (Arc<Jwks>, Instant)>>,
+    /// Whether the authority was vouched for.
+    is_vouched_for: AtomicBool,
 }
 
 impl Directory {
@@ -129,11 +133,25 @@ impl Inner {
         if let Some(known) = young(&self.directory.metadata, tenant, DOCUMENT_LIFE) {
             return Ok(known);
         }
+        self.vouch_for_authority().await?;
         let url = metadata::document_url(&self.config.authority, tenant);
         let body = self.fetch_document(&url).await?;
         let parsed = Arc::new(Metadata::parse(&body, &self.config.authority)?);
         remember(&self.directory.metadata, tenant.clone(), parsed.clone());
         Ok(parsed)
+    }
+
+    /// Asks Microsoft about an authority that claims to be its own. What is asked for there needs the metadata first, so nothing else is sent before.
+    async fn vouch_for_authority(&self) -> Result<()> {
+        let authority = &self.config.authority;
+        let Some(question) = instance::question(authority) else { return Ok(()) };
+        if self.directory.is_vouched_for.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let answer = self.fetch_document(&question).await.map_err(|error| instance::refusal(authority, error))?;
+        instance::check(&answer)?;
+        self.directory.is_vouched_for.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The authority's signing keys. `renew` asks for them anew because a token named a key that is not among them.

@@ -13,6 +13,7 @@ pub mod claims_challenge;
 pub mod classify;
 pub mod error_reply;
 pub mod id_token;
+pub mod instance;
 pub(crate) mod json_body;
 pub mod jwks;
 pub mod jwt;

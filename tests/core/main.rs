@@ -3,6 +3,7 @@
 
 mod app_only;
 mod audit;
+mod authority;
 mod claims;
 mod consent;
 mod customers;

@@ -33,7 +33,7 @@ impl Inner {
         build: impl Fn(&AccessToken) -> Result<Request<Vec<u8>>>,
     ) -> Result<Response<Vec<u8>>> {
         let token = self.token_for(key.clone(), false, None).await?;
-        let response = self.send_again(pace, || build(token.secret())).await?;
+        let response = self.send_again(pace.as_ref(), || build(token.secret())).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -44,13 +44,13 @@ impl Inner {
             return Ok(response);
         }
         let token = self.token_for(key.clone(), true, claims).await?;
-        self.send_again(pace, || build(token.secret())).await
+        self.send_again(pace.as_ref(), || build(token.secret())).await
     }
 
     /// Sends what `build` makes, and again where that helps.
     pub(in crate::app) async fn send_again(
         &self,
-        pace: Option<Pace>,
+        pace: Option<&Pace>,
         build: impl Fn() -> Result<Request<Vec<u8>>>,
     ) -> Result<Response<Vec<u8>>> {
         let policy = RetryPolicy {
@@ -87,7 +87,7 @@ impl Inner {
                     return answer;
                 }
                 if let Some(pace) = pace {
-                    pace.hold(wait);
+                    pace.hold(wait).await;
                 }
             }
             tracing::debug!(attempt, ?wait, "a call failed, trying again");

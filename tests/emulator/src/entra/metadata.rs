@@ -84,13 +84,22 @@ pub(crate) fn unknown_tenant(tenant: &str) -> EntraError {
     )
 }
 
-/// Instance discovery: the only authority that is known here is this one.
+/// Sign-in hosts of Microsoft's that have no part to play here, but that instance discovery knows.
+const ELSEWHERE: [&str; 3] = ["login.sovcloud-identity.fr", "login.sovcloud-identity.de", "login.sovcloud-identity.sg"];
+
+/// Instance discovery: of the authorities that can be reached, this one is known.
 pub(crate) async fn instance(State(world): State<Arc<World>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
     let ids = Ids::of(&headers);
     let query = Form::parse(query.unwrap_or_default().as_bytes());
     let asked = query.get("authorization_endpoint").and_then(|text| Url::parse(text).ok());
     let ours = Url::parse(&world.urls.authority).ok().and_then(|url| url.port());
     let now = world.lock().now();
+    if let Some(host) = asked.as_ref().and_then(Url::host_str).filter(|host| ELSEWHERE.contains(host)) {
+        let endpoint = format!("https://{host}/common/v2.0/.well-known/openid-configuration");
+        let metadata = json!([{ "preferred_network": host, "preferred_cache": host, "aliases": [host] }]);
+        let body = json!({ "tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": metadata });
+        return json_response(200, &body, &ids);
+    }
     let tenant = asked.as_ref().filter(|url| {
         // MSAL Python leaves the port out.
         url.scheme() == "https"
