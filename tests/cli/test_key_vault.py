@@ -186,6 +186,19 @@ def test_a_refusal_says_who_must_act(
     assert words in error["hint"]
 
 
+def test_a_check_up_goes_to_the_vault_and_tells_what_it_says(host: Host, emulator: Emulator) -> None:
+    one = host("one")
+    consent(one, emulator).expect()
+    answer = one("doctor", "fabrikam.com", "--customer", "contoso.com", "--json").expect().json
+    levels = {each["check"]: each["level"] for each in answer["findings"]}
+    assert (answer["verdict"], levels["store"], levels["customer"]) == ("warn", "pass", "pass"), answer
+    assert "the vault read" in next(each["message"] for each in answer["findings"] if each["check"] == "store")
+    emulator.control(vaults={"vault": "emulator", "firewall": True})
+    answer = one("doctor", "fabrikam.com", "--json").expect(6).json
+    store = next(each for each in answer["findings"] if each["check"] == "store")
+    assert (store["level"], store["error_id"]) == ("fail", "VaultFirewallBlocked"), answer
+
+
 @pytest.mark.parametrize(
     ("store", "vault", "word"),
     [

@@ -87,6 +87,18 @@ def test_what_one_host_stored_another_has_and_what_one_revoked_none_has(fleet: F
     fleet.host("one")("token", partner, "--for", "graph").expect(4)
 
 
+def test_a_check_up_goes_to_the_database_and_tells_of_one_that_is_away(
+    fleet: Fleet, emulator: Emulator, postgres: Postgres
+) -> None:
+    (partner,) = fleet.consents(1)
+    answer = fleet.host("one")("doctor", partner, "--json").expect().json
+    assert {each["level"] for each in answer["findings"] if each["check"] == "store"} == {"pass"}, answer
+    assert postgres.database() not in json.dumps(answer)
+    away = {"PARTNERSAM_STORE": "postgres://partnersam@127.0.0.1:1/nothing"}
+    answer = fleet.host("one").with_env(**away)("doctor", partner, "--json").expect(6).json
+    assert {each["level"] for each in answer["findings"] if each["check"] == "store"} == {"fail"}, answer
+
+
 def until(process: Process, text: str) -> None:
     limit = time.monotonic() + 60
     while text not in process.stdout + process.stderr:
