@@ -73,50 +73,27 @@ pub(crate) fn make_empty(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes a new private file durably. One that is there already is never replaced: `InvalidArgument`.
+/// Writes a new private file durably: all of it or none, whatever happens. One that is there already is never replaced: `InvalidArgument`.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
     folder(parent(path))?;
-    let mut file = match open_new(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Error::new(ErrorKind::InvalidArgument, "store", "there is a file of that name already")
+    put(path, bytes, rename_new).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Error::new(ErrorKind::InvalidArgument, "store", "there is a file of that name already")
                 .with_hint("name another file, or use the one that is there")
-                .with_context("path", path.display()));
+                .with_context("path", path.display())
         }
-        Err(error) => return Err(failure(error, path)),
-    };
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a file must not stand in the way of the next attempt.
-        let _ = fs::remove_file(path);
-        failure(error, path)
+        _ => failure(error, path),
     })?;
     sync_folder_of(path)
 }
 
 /// Puts `bytes` at `path`, replacing what is there: the old or the new, never half, whatever happens. Durable when it returns.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut random = [0; 8];
-    seal::random(&mut random)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{:016x}{UNFINISHED}", u64::from_be_bytes(random)));
-    let unfinished = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        let mut file = open_new(&unfinished)?;
-        // Held until the file has its name: `is_abandoned` tells by this lock whether the writer lives. A file system without locks only
-        // loses the sweeping.
-        let _ = file.try_lock();
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&unfinished);
-        failure(error, path)
-    })?;
+    put(path, bytes, |unfinished, path| fs::rename(unfinished, path)).map_err(|error| failure(error, path))?;
     sync_folder_of(path)
 }
 
-/// What the names of files end with that [`replace`] has not finished.
+/// What the names of files end with that [`create`] or [`replace`] has not finished.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// Whether the writer of an unfinished file is gone.
@@ -157,7 +134,11 @@ pub(crate) fn open_for_lock(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     private(&mut options);
-    options.open(path).map_err(|error| failure(error, path))
+    let file = options.open(path).map_err(|error| failure(error, path))?;
+    let facts = file.metadata().map_err(|error| failure(error, path))?;
+    // Whoever can open it can hold the lock, too.
+    check_facts(&facts, path, Readers::Owner)?;
+    Ok(file)
 }
 
 /// Opens or makes a private file that is read and appended to.
@@ -183,6 +164,63 @@ pub(crate) fn failure(error: io::Error, path: &Path) -> Error {
         _ => (ErrorKind::StoreUnavailable, "a file of the store cannot be used"),
     };
     Error::new(kind, "store", message).with_context("path", path.display()).with_cause(error)
+}
+
+/// Writes an unfinished file beside `path`, and has it named once it is whole and on the disk.
+fn put(path: &Path, bytes: &[u8], name: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    sweep_beside(path);
+    let mut random = [0; 8];
+    seal::random(&mut random).map_err(io::Error::other)?;
+    let mut unfinished = path.file_name().unwrap_or_default().to_owned();
+    unfinished.push(format!(".{:016x}{UNFINISHED}", u64::from_be_bytes(random)));
+    let unfinished = path.with_file_name(unfinished);
+    let write = || -> io::Result<()> {
+        let mut file = open_new(&unfinished)?;
+        // Held until the file has its name: `is_abandoned` tells by this lock whether the writer lives. A file system without locks only
+        // loses the sweeping.
+        let _ = file.try_lock();
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        name(&unfinished, path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&unfinished);
+    })
+}
+
+/// Removes what writers of `path` left unfinished that are gone: it may hold a secret, and nobody would look for it.
+fn sweep_beside(path: &Path) {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+    let Ok(listed) = fs::read_dir(parent(path)) else { return };
+    for file in listed.flatten().map(|file| file.path()) {
+        let rest = file.file_name().and_then(|file| file.to_str()?.strip_prefix(name)?.strip_suffix(UNFINISHED));
+        if rest.is_some_and(|rest| rest.len() == 17 && rest.starts_with('.')) && is_abandoned(&file) {
+            let _ = fs::remove_file(&file);
+        }
+    }
+}
+
+/// Gives a file its name where nothing has it yet.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system or a kernel that does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(from, to),
+        renamed => Ok(renamed?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    link_new(from, to)
+}
+
+/// Likewise by a second name; a crash between the two steps leaves both, and that is refused when the file is read.
+fn link_new(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
 }
 
 fn sync_folder_of(path: &Path) -> Result<()> {
@@ -328,6 +366,10 @@ mod tests {
             assert_eq!(refused.unwrap().kind(), ErrorKind::StoreInsecure);
         }
         assert_eq!(open_for_lock(&root.path().join("link")).unwrap_err().kind(), ErrorKind::StoreInsecure);
+        let lock = root.path().join("lock");
+        open_for_lock(&lock).unwrap();
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(open_for_lock(&lock).unwrap_err().kind(), ErrorKind::StoreInsecure);
         fs::hard_link(&path, root.path().join("hard")).unwrap();
         assert_eq!(check(&path).unwrap_err().kind(), ErrorKind::StoreInsecure);
         let pipe = root.path().join("pipe");
@@ -356,6 +398,36 @@ mod tests {
         assert_eq!(read(&path, Readers::Owner).unwrap().unwrap().as_slice(), b"new");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_made_anew_is_whole_and_never_in_anothers_place() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, way) in [("renamed", rename_new as fn(&Path, &Path) -> io::Result<()>), ("linked", link_new)] {
+            let path = root.path().join(name);
+            put(&path, b"first", way).unwrap();
+            assert_eq!(put(&path, b"second", way).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(read(&path, Readers::Owner).unwrap().unwrap().as_slice(), b"first");
+        }
+        assert_eq!(create(&root.path().join("renamed"), b"second").unwrap_err().kind(), ErrorKind::InvalidArgument);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn the_rest_of_a_dead_writer_is_swept_by_the_next_and_nothing_else_is() {
+        let root = tempfile::tempdir().unwrap();
+        let others =
+            ["key.unfinished", "key.0123.unfinished", "keys.0123456789abcdef.unfinished", "key.0123456789abcdef"];
+        for name in others.into_iter().chain(["key.0123456789abcdef.unfinished"]) {
+            open_new(&root.path().join(name)).unwrap();
+        }
+        let living = root.path().join("key.fedcba9876543210.unfinished");
+        let file = open_new(&living).unwrap();
+        file.try_lock().unwrap();
+        create(&root.path().join("key"), b"x").unwrap();
+        assert!(!root.path().join("key.0123456789abcdef.unfinished").exists());
+        assert!(living.exists());
+        assert!(others.iter().all(|name| root.path().join(name).exists()));
     }
 
     #[test]

@@ -120,7 +120,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     }
     if let (Some(secret), Some(file)) = (&settings.typed_secret, &settings.secret_file) {
         // EXPOSE: into the file of its own, mode 0600, where the configuration looks for it.
-        write(file, format!("{}\n", secret.as_str()).as_bytes(), arguments.force)?;
+        let line = Zeroizing::new(format!("{}\n", secret.as_str()));
+        // An init that was cut short may have written it already.
+        if !private_text(file).is_ok_and(|kept| *kept == *line) {
+            write(file, line.as_bytes(), arguments.force)?;
+        }
     }
     write(&path, settings.to_toml().as_bytes(), arguments.force)?;
 
