@@ -352,9 +352,18 @@ impl Inner {
     async fn save_unsaved(&self, partner: TenantId) {
         let key = self.key.grant(partner);
         let waiting = self.unsaved.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        if let Some((refresh_token, facts, replaces)) = waiting
-            && let Err(error) = self.store.put_grant(&key, &refresh_token, &facts, Expect::Generation(replaces)).await
+        let Some((refresh_token, facts, replaces)) = waiting else { return };
+        let put =
+            async |generation| self.store.put_grant(&key, &refresh_token, &facts, Expect::Generation(generation)).await;
+        let mut written = put(replaces).await;
+        if let Ok(Written::Lost(Some(_))) = written
+            && let Ok(Some(stored)) = self.store.grant(&key).await
+            && stored.facts.state != GrantState::Active
         {
+            // As in `save`: another process was refused the token that this one replaced.
+            written = put(stored.generation).await;
+        }
+        if let Err(error) = written {
             tracing::error!(partner = %partner, error = error.kind().id(), "the rotated grant still cannot be written to the store");
             self.unsaved.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (refresh_token, facts, replaces));
         }

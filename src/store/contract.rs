@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::error::ErrorKind;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::fixtures::*;
-use crate::store::{Expect, GrantFacts, GrantStore, MAX_PENDING, PendingConsent, TokenFacts, TokenKey, Written};
+use crate::store::{
+    Expect, GrantFacts, GrantState, GrantStore, MAX_PENDING, PendingConsent, TokenFacts, TokenKey, Written,
+};
 
 macro_rules! contract {
     ($make:expr) => {
@@ -26,6 +28,7 @@ macro_rules! contract {
             pending_consents_end_and_are_bounded
             domains_are_remembered
             a_recovered_token_replaces_the_one_it_was_redeemed_from
+            a_recovered_token_outlives_a_funeral
             a_lease_excludes_and_ends
             a_writable_store_says_so
         }
@@ -308,6 +311,19 @@ pub(crate) async fn a_recovered_token_replaces_the_one_it_was_redeemed_from(stor
     let newer = store.grant(&grant_key(2)).await.unwrap().unwrap();
     assert_eq!((newer.generation, newer.refresh_token.expose()), (2, refresh_token(1).expose()));
     assert!(store.grant(&grant_key(3)).await.unwrap().is_none(), "a removed grant came back");
+}
+
+pub(crate) async fn a_recovered_token_outlives_a_funeral(store: Store) {
+    put(&store, 1, &grant_facts(), Expect::Absent).await;
+    put(&store, 9, &grant_facts(), Expect::Absent).await;
+    // Another process was refused the token that had just been used up, before it could know of the next one.
+    put(&store, 1, &dead_facts(), Expect::Generation(1)).await;
+    store.put_recovery(&grant_key(1), &refresh_token(7), &grant_facts(), 1).await.unwrap();
+    put(&store, 9, &grant_facts(), Expect::Generation(1)).await;
+    put(&store, 9, &grant_facts(), Expect::Generation(2)).await;
+    let kept = store.grant(&grant_key(1)).await.unwrap().unwrap();
+    assert_eq!((kept.generation, kept.refresh_token.expose()), (3, refresh_token(7).expose()));
+    assert_eq!(kept.facts.state, GrantState::Active);
 }
 
 pub(crate) async fn a_lease_excludes_and_ends(store: Store) {

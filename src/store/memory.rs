@@ -15,7 +15,7 @@ use crate::ids::TenantId;
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, MAX_PENDING, PendingConsent,
-    PendingFacts, StoredToken, TokenFacts, TokenKey, Written, lease,
+    PendingFacts, StoredToken, TokenFacts, TokenKey, Written, lease, recovery,
 };
 
 /// How many access tokens and how many domains are kept at most: they are only a cache here.
@@ -117,7 +117,12 @@ impl GrantStore for MemoryStore {
         replaces: u64,
     ) -> BoxFuture<'a, Result<()>> {
         // Memory is never unwritable: the journal would be applied at once, and dropped where it is stale.
-        self.kept().write(key, refresh_token, facts, Expect::Generation(replaces));
+        let mut kept = self.kept();
+        let record = kept.grants.get(key).map(|kept| (kept.generation, kept.facts.state != GrantState::Active));
+        if let Some(expect) = recovery::over(replaces, record) {
+            kept.write(key, refresh_token, facts, expect);
+        }
+        drop(kept);
         at_once(Ok(()))
     }
 

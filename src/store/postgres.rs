@@ -32,7 +32,7 @@ use crate::ids::TenantId;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::password::PasswordSource;
-use crate::store::recovery::{Entry, Heading, Journal};
+use crate::store::recovery::{Entry, Heading, Journal, over};
 use crate::store::{
     AppKey, Change, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, MAX_PENDING, OnChange, PendingConsent,
     StoreCondition, StoredToken, TokenFacts, TokenKey, Written, rows, seal,
@@ -369,16 +369,15 @@ impl Place {
         Ok(())
     }
 
-    /// Applies one entry, or finds it stale: somebody wrote a newer token meanwhile, or removed the grant.
+    /// Applies one entry, unless it is stale.
     async fn apply(self: &Arc<Self>, entry: &Entry) -> Result<()> {
         let heading = &entry.heading;
         let plain = entry.open(&self.keys().await?.sealer)?;
         let (_, facts) = seal::split::<GrantFacts>(&plain)?;
         for _ in 0..MOST_ATTEMPTS {
             let old = self.row(&heading.key).await?.as_ref().map(records::old).transpose()?;
-            // Lower is possible, too: a backup was put back, and the journal has the newer token.
-            let Some(old) = old.filter(|old| old.generation <= heading.replaces) else { return Ok(()) };
-            let expect = Expect::Generation(old.generation);
+            let record = old.map(|old| (old.generation, old.is_dead));
+            let Some(expect) = over(heading.replaces, record) else { return Ok(()) };
             if let Written::Yes(_) = self.compare_and_set(&heading.key, (&plain, &facts), expect, None).await? {
                 return Ok(());
             }
@@ -464,7 +463,13 @@ impl GrantStore for PostgresStore {
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
         async move {
             let opened = async {
-                let Some(row) = self.0.row(key).await? else { return Ok(None) };
+                let mut row = self.0.row(key).await?;
+                if self.0.journal.as_ref().is_some_and(Journal::is_in_use) {
+                    // What waits beside the store is newer. A grant that was taken for dead without it would never be written again.
+                    self.0.recover().await;
+                    row = self.0.row(key).await?;
+                }
+                let Some(row) = row else { return Ok(None) };
                 let keys = self.0.keys().await?;
                 records::grant(&row)?.open(&keys.sealer, key).map(Some)
             };
@@ -531,14 +536,20 @@ impl GrantStore for PostgresStore {
             let tenant = key.tenant.uuid().into_bytes();
             let tenant = tenant.as_slice();
             let owner = Owner::new(key, &tenant);
-            let removed =
-                self.0.write_again(records::REMOVE_GRANT, &joined(&owner.values(), &[(&payload, Type::TEXT)])).await?;
-            let owner = key.clone();
-            // After the record and not before: where the record cannot be removed, its newest token must not be lost.
-            if self.0.journal.as_ref().is_some_and(Journal::is_in_use) {
-                off_thread(&self.0, move |journal| journal.remove_grant(&owner)).await?;
+            let remove = async || {
+                let values = joined(&owner.values(), &[(&payload, Type::TEXT)]);
+                let removed = self.0.write_again(records::REMOVE_GRANT, &values).await?;
+                Ok::<_, Error>(removed.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default() > 0)
+            };
+            let removed = remove().await?;
+            if !self.0.journal.as_ref().is_some_and(Journal::is_in_use) {
+                return Ok(removed);
             }
-            Ok(removed.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default() > 0)
+            let owned = key.clone();
+            // After the record and not before: where the record cannot be removed, its newest token must not be lost.
+            off_thread(&self.0, move |journal| journal.remove_grant(&owned)).await?;
+            // And again: a consent that waited in the journal may have come to its place meanwhile.
+            Ok(remove().await? || removed)
         }
         .boxed()
     }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::WipedBytes;
 use crate::store::private_file::{self, Readers, UNFINISHED, failure};
 use crate::store::seal::{self, Identity, Record, Sealer};
-use crate::store::{GrantKey, StoreCondition, beside};
+use crate::store::{Expect, GrantKey, StoreCondition, beside};
 
 const KEPT: &str = "sealed";
 const SET_ASIDE: &str = "unreadable";
@@ -32,7 +32,7 @@ pub(crate) struct Journal {
 pub(crate) struct Heading {
     pub(crate) key: GrantKey,
     pub(crate) user_oid: String,
-    /// The generation of the record that the token was redeemed from.
+    /// The generation of the record that the token was redeemed from; 0 where there was none.
     pub(crate) replaces: u64,
 }
 
@@ -170,6 +170,20 @@ impl Entry {
 impl Heading {
     fn identity(&self) -> Identity<'_> {
         Identity::of_grant(Record::Recovery, &self.key, &self.user_oid, self.replaces)
+    }
+}
+
+/// Over which record a kept token is to be written that `replaces` the one of that generation (0: of none), where `record` is what is there: its
+/// generation, and whether its grant has ended. None: the token is stale, for somebody has written a newer one meanwhile or removed the grant.
+pub(crate) fn over(replaces: u64, record: Option<(u64, bool)>) -> Option<Expect> {
+    match record {
+        // A consent that never came into the store. One that was removed has taken its entries along.
+        None => (replaces == 0).then_some(Expect::Absent),
+        // Lower is possible, too: a backup was put back, and the journal has the newer token.
+        Some((generation, _)) if generation <= replaces => Some(Expect::Generation(generation)),
+        // Somebody was refused the token that this one replaced, and took the grant for dead. Should this one be dead, too, that costs a request.
+        Some((generation, true)) => Some(Expect::Generation(generation)),
+        Some(_) => None,
     }
 }
 

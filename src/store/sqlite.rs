@@ -31,7 +31,7 @@ use crate::ids::TenantId;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::lease::Leases;
-use crate::store::recovery::{Entry, Heading, Journal};
+use crate::store::recovery::{Entry, Heading, Journal, over};
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, PendingConsent, StoreCondition, StoredToken,
     TokenFacts, TokenKey, Written, rows, seal,
@@ -112,6 +112,19 @@ impl SqliteStore {
             Some(keys) => Ok(keys),
             None => off_thread(&self.0, Place::load_keys).await,
         }
+    }
+
+    async fn remove_record(&self, key: &GrantKey) -> Result<bool> {
+        let owner = key.clone();
+        let place = Arc::clone(&self.0);
+        self.write(move |open| {
+            let removed = records::remove_grant(open, &owner)?;
+            if removed {
+                place.must_scrub.store(true, Ordering::Release);
+            }
+            Ok(removed)
+        })
+        .await
     }
 
     /// Gets `work` into a transaction and waits until it is durable.
@@ -249,21 +262,15 @@ impl GrantStore for SqliteStore {
 
     fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
         async move {
-            let owner = key.clone();
-            let place = Arc::clone(&self.0);
-            let removed = self
-                .write(move |open| {
-                    let removed = records::remove_grant(open, &owner)?;
-                    if removed {
-                        place.must_scrub.store(true, Ordering::Release);
-                    }
-                    Ok(removed)
-                })
-                .await?;
+            let removed = self.remove_record(key).await?;
+            if !self.0.journal.is_in_use() {
+                return Ok(removed);
+            }
             // After the record and not before: where the record cannot be removed, its newest token must not be lost.
             let owner = key.clone();
             off_thread(&self.0, move |place| place.journal.remove_grant(&owner)).await?;
-            Ok(removed)
+            // And again: a consent that waited in the journal has come to its place with the removal.
+            Ok(self.remove_record(key).await? || removed)
         }
         .boxed()
     }
@@ -577,23 +584,20 @@ impl Place {
     }
 }
 
-/// Applies one entry, or finds it stale: somebody wrote a newer token meanwhile, or removed the grant.
+/// Applies one entry, unless it is stale.
 fn apply(connection: &mut Connection, keys: &Keys, entry: &Entry) -> Result<()> {
     let heading = &entry.heading;
     let plain = entry.open(&keys.sealer)?;
     let (_, facts) = seal::split::<GrantFacts>(&plain)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
     let open = Open::new(&transaction)?;
-    match records::grant_generation(&transaction, &heading.key)? {
-        // Lower is possible, too: a backup was put back, and the journal has the newer token.
-        Some(current) if current <= heading.replaces => {
-            let new = NewGrant { key: &heading.key, plain: &plain, facts: &facts };
-            records::put_grant(&open, keys, &new, Expect::Generation(current))?;
-            drop(open);
-            transaction.commit().map_err(failure)
-        }
-        _ => Ok(()),
+    if let Some(expect) = over(heading.replaces, records::grant_standing(&transaction, &heading.key)?) {
+        let new = NewGrant { key: &heading.key, plain: &plain, facts: &facts };
+        records::put_grant(&open, keys, &new, expect)?;
+        drop(open);
+        transaction.commit().map_err(failure)?;
     }
+    Ok(())
 }
 
 /// Whoever works on the queue. Dropped without having worked, or in a panic, it tells those who wait.

@@ -53,7 +53,7 @@ pub(super) fn grant(row: &Row) -> Result<SealedGrant> {
 pub(super) struct Old {
     pub(super) generation: u64,
     user_oid: String,
-    is_dead: bool,
+    pub(super) is_dead: bool,
     wrapped_key: Vec<u8>,
     pub(super) sealed: Vec<u8>,
 }

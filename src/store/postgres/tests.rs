@@ -226,6 +226,21 @@ async fn what_is_in_the_database_shows_nothing_and_does_not_open_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_waits_beside_the_store_is_in_its_place_before_a_grant_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let uri = shared().database();
+    let open = || store_with(&uri, Arc::new(FixedKey(1)), PasswordSource::default(), Some(&journal));
+    put(&open(), 1, &grant_facts(), Expect::Absent).await;
+    put(&open(), 1, &dead_facts(), Expect::Generation(1)).await;
+    let rotated = RefreshToken::new("not-a-real-rotated-token");
+    open().put_recovery(&grant_key(1), &rotated, &grant_facts(), 1).await.unwrap();
+    let grant = open().grant(&grant_key(1)).await.unwrap().unwrap();
+    assert_eq!((grant.generation, grant.refresh_token.expose()), (3, rotated.expose()));
+    assert!(!Journal::beside(&journal).is_in_use());
+}
+
+#[tokio::test]
 async fn a_store_that_goes_away_is_degraded_and_comes_back_by_itself() {
     let mut server = Server::start("on");
     let folder = tempfile::tempdir().unwrap();

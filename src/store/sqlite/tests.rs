@@ -631,6 +631,20 @@ async fn an_entry_that_does_not_open_is_set_aside_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn a_consent_that_found_no_place_comes_in_unless_it_was_removed() {
+    let fixture = Fixture::with_two_grants().await;
+    let store = fixture.store();
+    for number in [7, 8] {
+        store.put_recovery(&grant_key(number), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+    }
+    assert!(store.remove_grant(&grant_key(8)).await.unwrap());
+    put(&store, 1, "not-a-real-refresh-token", Expect::Generation(1)).await.unwrap();
+    let kept = fixture.store().grant(&grant_key(7)).await.unwrap().unwrap();
+    assert_eq!((kept.generation, kept.refresh_token.expose()), (1, "not-a-real"));
+    assert!(fixture.store().grant(&grant_key(8)).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn of_two_recovered_tokens_the_newer_is_applied_and_after_a_restored_backup_too() {
     let fixture = Fixture::with_two_grants().await;
     let store = fixture.store();
