@@ -106,6 +106,10 @@ pub struct Token {
 /// A token with less time left than this is not handed out: it would end on its way.
 const LEAST_LEFT: i64 = 60;
 
+/// A token from the store that came later than this by our clock, in seconds, shows that the clock was set back, and its end tells nothing. Less than that is
+/// the difference between two hosts' clocks; tokens are renewed earlier than that, too.
+const CLOCKS_DIFFER: i64 = 300;
+
 impl Token {
     /// The token itself, for the `Authorization` header.
     pub fn secret(&self) -> &AccessToken {
@@ -310,10 +314,15 @@ impl Inner {
         }
     }
 
-    /// The store's token if it is usable.
+    /// The store's token if it is usable. One that our clock has not come to yet is not: it would be handed out long after its end.
     pub(super) async fn kept_token(&self, key: &CacheKey, token_key: &TokenKey) -> Result<Option<Token>> {
-        let kept = self.store.token(token_key).await?.map(|stored| Token::from_stored(key, stored));
-        Ok(kept.filter(|token| token.is_usable(self.clock.now())))
+        let Some(stored) = self.store.token(token_key).await? else { return Ok(None) };
+        let now = self.clock.now();
+        if stored.facts.received_on.since(now) > CLOCKS_DIFFER {
+            tracing::warn!(received_on = %stored.facts.received_on, %now, "the clock was set back: a kept token is not used");
+            return Ok(None);
+        }
+        Ok(Some(Token::from_stored(key, stored)).filter(|token| token.is_usable(now)))
     }
 
     fn remember(&self, key: CacheKey, token: Token) -> Arc<Token> {

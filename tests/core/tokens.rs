@@ -80,6 +80,31 @@ async fn the_old_token_outlives_a_passing_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_set_back_makes_no_ended_token_good_and_no_storm() {
+    let world = World::new().await;
+    world.consent().await;
+    let old = world.app.token(&graph()).await.expect("a token");
+    world.forget_requests().await;
+    let at = |seconds: i64| {
+        let now = partnersam::clock::Clock::now(&partnersam::clock::SystemClock).plus(seconds);
+        let clock = std::sync::Arc::new(partnersam::clock::ManualClock::at(now));
+        let parts = partnersam::app::Parts { clock: Some(clock), ..Default::default() };
+        partnersam::App::open_with(world.app.config().clone(), parts)
+    };
+    // Two hosts' clocks may differ a little.
+    let here = at(-200).await.expect("an app").token(&graph()).await.expect("a token");
+    assert_eq!(here.secret().expose(), old.secret().expose());
+    assert_eq!(world.redemptions("refresh_token").await, 0);
+    let mut issued = Vec::new();
+    for _ in 0..3 {
+        issued.push(at(-86_400).await.expect("an app").token(&graph()).await.expect("a token"));
+    }
+    assert_eq!(world.redemptions("refresh_token").await, 1);
+    assert!(issued.iter().all(|token| token.secret().expose() == issued[0].secret().expose()));
+    assert_ne!(issued[0].secret().expose(), old.secret().expose());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_as_text_and_a_missing_refresh_token_are_taken() {
     let world = World::new().await;
     world.consent().await;
