@@ -296,7 +296,10 @@ impl Inner {
         }
         let key = self.audit_key(folder, begin).await.map_err(|error| match error.kind() {
             // These say better what to do.
-            ErrorKind::StoreKeyMissing | ErrorKind::StoreKeyWrong | ErrorKind::StoreKeyLocked => error,
+            ErrorKind::StoreKeyMissing
+            | ErrorKind::StoreKeyWrong
+            | ErrorKind::StoreKeyLocked
+            | ErrorKind::StoreSchemaNewer => error,
             _ => unwritable(error, folder),
         })?;
         let Some(key) = key else { return Ok(None) };
