@@ -84,14 +84,15 @@ impl Terminal {
 
     /// One line of what was asked for.
     pub(crate) fn print(&self, line: impl fmt::Display) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        // Flushed each time: where this is a part of another program, nobody flushes at its end.
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Failure::Output)
+        // In one piece: of a process that is killed its reader has a whole line or none. Wiped, for it may be a token.
+        let line = Zeroizing::new(format!("{line}\n"));
+        self.print_bytes(line.as_bytes())
     }
 
     /// Bytes of what was asked for, as they are.
     pub(crate) fn print_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
+        // Flushed each time: where this is a part of another program, nobody flushes at its end.
         out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
     }
 
