@@ -21,7 +21,7 @@ lint: ## formatting, clippy, ruff, mypy, generated files
 bench: setup ## measure beside MSAL and a bare client (BENCH=--full for the long form)
 	@$(PYTHON) tests/bench/run.py $(BENCH)
 
-soak: ## the process and fuzz tests of `make test`, many times as long (ROUNDS=5000)
+soak: ## the process, destruction and fuzz tests of `make test`, many times as long (ROUNDS=5000)
 	@$(PYTHON) tests/harness/run.py soak --rounds $(or $(ROUNDS),5000)
 
 gen: ## write the generated files anew (include/partnersam.h and the tables made from the core)

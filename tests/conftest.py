@@ -48,6 +48,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=None, help="how often a test marked soak repeats (default: its own)")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hundreds of rounds may take longer than one test usually may; thousands (`--rounds`) have no limit at all."""
+    if config.getoption("rounds") is None:
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.timeout(900))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips a test by name where setup could not install what it needs; in CI, where everything can be, fails it."""
     missing: dict[str, str] = json.loads(MISSING.read_text()) if MISSING.exists() else {}

@@ -18,9 +18,14 @@ class ServerCertificate:
 
 def for_loopback(folder: Path) -> ServerCertificate:
     """A fresh authority and a leaf for localhost, 127.0.0.1 and ::1, as PEM files in the folder."""
+    return for_names(folder, "localhost", "127.0.0.1", "::1")
+
+
+def for_names(folder: Path, *names: str) -> ServerCertificate:
+    """The same for other names and addresses."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
-    leaf = authority.issue_cert("localhost", "127.0.0.1", "::1")
+    leaf = authority.issue_cert(*names)
     made = ServerCertificate(folder / "ca.pem", folder / "chain.pem", folder / "key.pem")
     authority.cert_pem.write_to_path(made.ca_file)
     made.chain_file.write_bytes(b"".join(each.bytes() for each in leaf.cert_chain_pems))

@@ -105,6 +105,13 @@ TEST = (
         minutes=20,
     ),
     Stage(
+        "destruction",
+        "killed at each system call, faults at each change of a file, power cuts, clocks, cut cables",
+        (f"{PYTEST} tests/destruction",),
+        counts.pytest,
+        needs=("tests/destruction",),
+    ),
+    Stage(
         "c",
         "the C library under AddressSanitizer and valgrind",
         ("bash tests/c/run.sh",),
@@ -165,6 +172,14 @@ def soak(rounds: int) -> tuple[Stage, ...]:
             counts.pytest,
             needs=("tests/processes",),
             minutes=24 * 60,
+        ),
+        Stage(
+            "destruction",
+            f"each kind of destruction {rounds} times, or as often as there are system calls to strike at",
+            (f"{PYTEST} tests/destruction -s -m soak --rounds {rounds} --timeout 0",),
+            counts.pytest,
+            needs=("tests/destruction",),
+            minutes=7 * 24 * 60,
         ),
         Stage(
             "fuzz",

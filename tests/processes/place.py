@@ -107,3 +107,12 @@ def follow_each_other(redemptions: list[dict[str, Any]]) -> bool:
     """Whether each redemption sent the refresh token that the one before it had brought."""
     pairs = itertools.pairwise(redemptions)
     return all(later["refresh_token_sha256"] == earlier["new_refresh_token_sha256"] for earlier, later in pairs)
+
+
+def with_an_ended_token(home: Path, emulator: Emulator) -> Place:
+    """One partner's grant, with a token for graph whose life has ended; tokens from now on live an hour."""
+    emulator.control(access_token_lifetime=1)
+    made = Place(home, emulator)
+    emulator.control(access_token_lifetime=3600)
+    emulator.forget_requests()
+    return made

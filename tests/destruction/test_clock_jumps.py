@@ -1,0 +1,116 @@
+"""The wall clock jumps, between processes and under one that lives on (libfaketime). The server's clock does not.
+
+A token that has ended is not handed out because a clock went back, and no clock makes anybody redeem over and over.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from destruction.calls import Calls
+from harness.cli import Cli
+from processes.place import Place
+
+pytestmark = pytest.mark.needs("faketime")
+
+LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+DAY = 24 * 3600
+LEAST_LIFE = 62
+"""Seconds: a token with a minute left or less is not handed out (src/app/token.rs), so this one is good for a moment."""
+
+
+class Clock:
+    """The clock that programs are shown: the machine's, so many seconds on. The one that only counts on is left alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "clock"
+        self.jump(0)
+
+    def jump(self, seconds: int) -> None:
+        """Sets it, also for programs that run: in one step, so that nobody reads half a number."""
+        unfinished = self.file.with_suffix(".new")
+        unfinished.write_text(f"{seconds:+d}\n")
+        unfinished.replace(self.file)
+
+    def shown_to(self, cli: Cli) -> Cli:
+        return cli.with_env(
+            LD_PRELOAD=LIBRARY,
+            FAKETIME_TIMESTAMP_FILE=self.file,
+            FAKETIME_NO_CACHE="1",
+            FAKETIME_DONT_FAKE_MONOTONIC="1",
+        )
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path)
+
+
+def ends(token: str) -> int:
+    """When it ends by the server's clock: its `exp`."""
+    payload = token.strip().split(".")[1]
+    return int(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
+def test_a_jump_between_processes_costs_one_redemption(place: Place, clock: Clock, jump: int) -> None:
+    cli = clock.shown_to(place.cli)
+    first = cli(*place.ask("cli")).expect().stdout
+    place.emulator.forget_requests()
+    clock.jump(jump)
+    after = {cli(*place.ask("cli")).expect().stdout for _ in range(4)}
+    assert len(after) == 1
+    assert first not in after
+    assert len(place.redemptions()) == 1
+    # And once more when somebody puts the clock right.
+    clock.jump(0)
+    assert len({cli(*place.ask("cli")).expect().stdout for _ in range(4)}) == 1
+    assert len(place.redemptions()) <= 2
+    assert place.grant()["condition"] == "active"
+
+
+def test_a_clock_that_went_back_makes_no_ended_token_good(place: Place, clock: Clock) -> None:
+    place.emulator.control(access_token_lifetime=LEAST_LIFE)
+    cli = clock.shown_to(place.cli)
+    # The tokens of an hour from now on are told from the one that is about to end.
+    ended = cli(*place.ask("cli", "--fresh")).expect().stdout
+    place.emulator.control(access_token_lifetime=3600)
+    # The server's clock goes on past the token's end, and ours goes back.
+    place.emulator.control(clock_offset=LEAST_LIFE + 1)
+    clock.jump(-DAY)
+    given = cli(*place.ask("cli")).expect().stdout
+    assert given != ended
+    assert ends(given) > time.time() + LEAST_LIFE + 1
+
+
+def test_control_the_programs_do_see_that_clock(place: Place, clock: Clock) -> None:
+    """Without a jump the same token is given out again; and with one the record says when it was, by that clock."""
+    cli = clock.shown_to(place.cli)
+    assert cli(*place.ask("cli")).expect().stdout == cli(*place.ask("cli")).expect().stdout
+    clock.jump(3 * DAY)
+    cli(*place.ask("cli", "--fresh")).expect()
+    record = place.cli("audit", "show", "--json", "--operation", "token").expect().stdout.splitlines()
+    told = json.loads(record[-1])["at"]
+    assert told[:10] == time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * DAY))
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
+def test_a_jump_under_a_process_that_lives_costs_one_redemption(place: Place, clock: Clock, jump: int) -> None:
+    place.token().expect()
+    place.emulator.forget_requests()
+    with Calls(clock.shown_to(place.program("python")), place.partner) as calls:
+        calls.wait_for("token", 3)
+        clock.jump(jump)
+        calls.wait_for_more(12)
+        clock.jump(0)
+        calls.wait_for_more(12)
+    assert set(calls.seen) <= {"token", "fresh"}
+    # The first, and at most one for each jump.
+    assert calls.seen.count("fresh") <= 3
+    assert len(place.redemptions()) <= 2
+    assert place.grant()["condition"] == "active"
