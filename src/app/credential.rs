@@ -5,15 +5,18 @@ mod callbacks;
 pub mod certificate;
 pub mod expiry;
 pub mod federated;
+pub(crate) mod new_certificate;
 pub mod secret;
 pub mod signer;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use url::Url;
 
+use self::certificate::CertificateFiles;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClientId;
@@ -47,13 +50,25 @@ pub trait ClientCredential: Send + Sync + fmt::Debug {
         false
     }
 
-    /// The file whose content is the app's secret, where it comes from one: what a rotation writes.
-    fn secret_file(&self) -> Option<&std::path::Path> {
-        None
+    /// Where it is kept: what a rotation writes.
+    fn kept_in(&self) -> KeptIn<'_> {
+        KeptIn::Elsewhere
     }
 
     /// What it is, for people: `client secret`, `certificate ab12…`. Holds no secret.
     fn describe(&self) -> String;
+}
+
+/// Where a [`ClientCredential`] is kept.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum KeptIn<'a> {
+    /// A secret, the content of this file.
+    SecretFile(&'a Path),
+    /// A certificate with its key, in files; and how it signs with them.
+    CertificateFiles(&'a CertificateFiles, &'a AssertionCredential),
+    /// In memory, in hardware, with an identity provider.
+    Elsewhere,
 }
 
 /// What a [`ClientCredential`] brings.

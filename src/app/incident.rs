@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::journal::Journal;
-use self::rotation::Rotation;
+use self::rotation::{Kind, Rotation};
 use super::consent::ConsentRequest;
 use super::customers::Behalf;
 use super::grants::GrantStatus;
@@ -114,7 +114,7 @@ impl App {
                 Some(unfinished) => unfinished,
                 None => self.targets(request).await?,
             };
-            Ok(steps::plan(&targets, request))
+            Ok(steps::plan(&targets, request, Kind::of(self.inner())))
         };
         plan.await.map_err(|error: Error| error.in_operation("incident"))
     }
@@ -145,7 +145,7 @@ impl App {
                     entry.note = Some(note)
                 })
                 .await?;
-            let plan = steps::plan(&journal.targets, request);
+            let plan = steps::plan(&journal.targets, request, Kind::of(inner));
             let steps = inner.take_steps("incident", plan, Some(&journal), each).await?;
             let mut consents = Vec::new();
             for target in &journal.targets {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{Method, Request, Response};
@@ -43,6 +44,8 @@ pub struct Credential {
     pub name: String,
     /// The first three characters of a password, where Graph tells.
     pub hint: Option<String>,
+    /// SHA-1 of a certificate (DER), by which it is found among others.
+    pub certificate_sha1: Option<[u8; 20]>,
 }
 
 /// A password that was just added. Its text is shown this once.
@@ -182,10 +185,13 @@ const PROOF_AUDIENCE: &str = "00000002-0000-0000-c000-000000000000";
 /// Seconds that a proof is good for: Graph takes ten minutes at most.
 const PROOF_LIFETIME: i64 = 600;
 
-/// The text that a registered key signs to prove possession; see [`assertion::compact`](crate::protocol::assertion::compact).
-pub fn proof_input(algorithm: Algorithm, registration: Uuid, certificate_sha1: [u8; 20], now: UnixTime) -> String {
-    let header =
-        json!({ "alg": algorithm.name(), "typ": "JWT", "x5t": URL_SAFE_NO_PAD.encode(certificate_sha1) }).to_string();
+/// How a proof is signed: as in Graph's own samples.
+pub const PROOF_ALGORITHM: Algorithm = Algorithm::Rs256;
+
+/// The text that a registered key signs by [`PROOF_ALGORITHM`] to prove possession; see [`assertion::compact`](crate::protocol::assertion::compact).
+pub fn proof_input(registration: Uuid, certificate_sha1: [u8; 20], now: UnixTime) -> String {
+    let x5t = URL_SAFE_NO_PAD.encode(certificate_sha1);
+    let header = json!({ "alg": PROOF_ALGORITHM.name(), "typ": "JWT", "x5t": x5t }).to_string();
     let claims = json!({
         "aud": PROOF_AUDIENCE, "iss": registration, "nbf": now.plus(-30).0, "exp": now.plus(PROOF_LIFETIME - 30).0,
     })
@@ -231,16 +237,36 @@ struct RawCredential {
     key_id: Uuid,
     display_name: Option<String>,
     hint: Option<String>,
+    /// The certificate, where it was asked for.
+    key: Option<String>,
+    /// Its thumbprint, unless its owner said otherwise: in hexadecimal or base64.
+    custom_key_identifier: Option<String>,
 }
 
 impl RawCredential {
     fn credential(self) -> Credential {
         Credential {
+            certificate_sha1: self.certificate_sha1(),
             key_id: self.key_id,
             name: outside_text::name(&self.display_name.unwrap_or_default()),
             hint: self.hint.filter(|hint| !hint.is_empty()),
         }
     }
+
+    fn certificate_sha1(&self) -> Option<[u8; 20]> {
+        let certificate = self.key.as_ref().and_then(|key| STANDARD.decode(key).ok());
+        if let Some(certificate) = certificate.filter(|der| !der.is_empty()) {
+            return digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &certificate).as_ref().try_into().ok();
+        }
+        let text = self.custom_key_identifier.as_ref()?;
+        hexadecimal(text).or_else(|| STANDARD.decode(text).ok()?.try_into().ok())
+    }
+}
+
+/// Twenty bytes.
+fn hexadecimal(text: &str) -> Option<[u8; 20]> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    pairs.collect::<Option<Vec<u8>>>()?.try_into().ok()
 }
 
 #[derive(Deserialize)]
@@ -309,10 +335,30 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_found_by_itself_or_by_its_thumbprint() {
+        let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[1, 2, 3]);
+        let hexadecimal: String = sha1.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        for row in [
+            json!({ "keyId": Uuid::from_u128(6), "key": "AQID" }),
+            json!({ "keyId": Uuid::from_u128(6), "key": null, "customKeyIdentifier": hexadecimal }),
+            json!({ "keyId": Uuid::from_u128(6), "customKeyIdentifier": STANDARD.encode(sha1) }),
+        ] {
+            let found = answer(200, &json!({ "id": Uuid::from_u128(5), "keyCredentials": [row] }));
+            let found = read_found(&found, None).unwrap();
+            assert_eq!(found.keys[0].certificate_sha1.unwrap().as_slice(), sha1.as_ref());
+        }
+        for row in ["", "xx", "AQID"] {
+            let row = json!({ "keyId": Uuid::from_u128(6), "key": "not base64", "customKeyIdentifier": row });
+            let found = answer(200, &json!({ "id": Uuid::from_u128(5), "keyCredentials": [row] }));
+            assert_eq!(read_found(&found, None).unwrap().keys[0].certificate_sha1, None);
+        }
+    }
+
+    #[test]
     fn a_key_goes_with_a_proof_for_the_registration() {
         let (base, token) = (Url::parse("https://graph.microsoft.com").unwrap(), AccessToken::new("test-token"));
         let (registration, id) = (Uuid::from_u128(5), Uuid::from_u128(1));
-        let input = proof_input(Algorithm::Ps256, registration, [9; 20], UnixTime(1_000));
+        let input = proof_input(registration, [9; 20], UnixTime(1_000));
         let (_, claims) = input.split_once('.').unwrap();
         let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
         assert_eq!((&claims["aud"], &claims["iss"]), (&json!(PROOF_AUDIENCE), &json!(registration)));

@@ -43,8 +43,8 @@ pub fn read_revoked<B: AsRef<[u8]>>(response: &Response<B>, retry_after: Option<
     const DENIED: Denied = Denied {
         words: "Graph does not let the app end the account's sign-ins",
         actor: Actor::PartnerAdministrator,
-        hint: "an administrator of the partner's tenant revokes the account's sessions; for the next time, have the app ask for \
-               User.RevokeSessions.All of graph",
+        hint: "an administrator of the partner's tenant revokes the account's sessions; for the next time, add the delegated permission \
+               User.RevokeSessions.All of graph to the app registration, name it in `scopes`, and have the partner consent anew",
     };
     call::check(response, retry_after, DENIED)?;
     // `{"value": true}`, or nothing at all (204).

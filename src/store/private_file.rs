@@ -168,7 +168,7 @@ pub(crate) fn failure(error: io::Error, path: &Path) -> Error {
 
 /// Writes an unfinished file beside `path`, and has it named once it is whole and on the disk.
 fn put(path: &Path, bytes: &[u8], name: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-    sweep_beside(path);
+    sweep(path);
     let mut random = [0; 8];
     seal::random(&mut random).map_err(io::Error::other)?;
     let mut unfinished = path.file_name().unwrap_or_default().to_owned();
@@ -189,7 +189,7 @@ fn put(path: &Path, bytes: &[u8], name: impl FnOnce(&Path, &Path) -> io::Result<
 }
 
 /// Removes what writers of `path` left unfinished that are gone: it may hold a secret, and nobody would look for it.
-fn sweep_beside(path: &Path) {
+pub(crate) fn sweep(path: &Path) {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
     let Ok(listed) = fs::read_dir(parent(path)) else { return };
     for file in listed.flatten().map(|file| file.path()) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use partnersam::app::App;
-use partnersam::app::credential::{Credentials, SecretCredential};
+use partnersam::app::credential::certificate::{CertificateFile, CertificateFiles};
+use partnersam::app::credential::signer::ExternalSigner;
+use partnersam::app::credential::{AssertionCredential, Credentials, SecretCredential};
 use partnersam::app::incident::{Incident, IncidentRequest, RevokeOptions, StepState};
 use partnersam::audit::read::Filter;
 use partnersam::transport::{HttpClient, Transport};
@@ -317,4 +319,172 @@ async fn a_revocation_everywhere_ends_what_others_hold() {
     assert!(!redeems(&world, &stolen, &secret).await);
     let error = app.token(&graph()).await.expect_err("no grant");
     assert_eq!(error.kind(), ErrorKind::ConsentRequired);
+}
+
+/// The certificate that the app is registered with, in files of its own: PEM in one file or two, or PFX.
+fn certificate_files(world: &World, name: &str, form: &str) -> CertificateFiles {
+    let sample = world.emulator.ready().apps.iter().find(|app| app.profile == "cpv").expect("an app");
+    let made = &sample.certificates[0];
+    let place = |ending: &str| world.folder.path().join(format!("{name}.{ending}"));
+    let files = |key, passphrase| CertificateFiles { certificate: place("certificate"), key, passphrase };
+    let pem = std::fs::read_to_string(&made.pem_file).expect("a certificate");
+    let (key, certificate) = pem.split_at(pem.find("-----BEGIN CERTIFICATE").expect("a certificate"));
+    let (content, files) = match form {
+        "pem" => (pem.clone().into_bytes(), files(None, None)),
+        "two" => (certificate.as_bytes().to_vec(), files(Some(place("key")), None)),
+        _ => (std::fs::read(&made.pfx_file).expect("a PFX file"), files(None, Some(place("passphrase")))),
+    };
+    if !files.certificate.exists() {
+        std::fs::write(&files.certificate, content).expect("a file");
+        files.key.iter().for_each(|path| std::fs::write(path, key).expect("a file"));
+        files.passphrase.iter().for_each(|path| std::fs::write(path, &made.pfx_passphrase).expect("a file"));
+    }
+    files
+}
+
+fn by_certificate(files: &CertificateFiles) -> Credentials {
+    Credentials::one(AssertionCredential::new(CertificateFile::new(files.clone())))
+}
+
+/// The certificates of the app that the service takes, by what it calls them.
+async fn registered(world: &World) -> Vec<(String, String)> {
+    let state = world.state().await;
+    let apps = state["credentials"].as_array().expect("a list");
+    let app = apps.iter().find(|app| app["client_id"] == CLIENT).expect("an app");
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let rows = app["certificates"].as_array().expect("a list").iter();
+    rows.map(|row| (text(row, "name"), text(row, "thumbprint_sha256"))).collect()
+}
+
+/// Whether the app may act as itself by the certificate in these files.
+async fn proves(world: &World, files: &CertificateFiles) -> bool {
+    let app = world
+        .app_by(|config| {
+            config.credentials = by_certificate(files);
+            Arc::new(HttpClient::new(config.authority.clone(), config.ca_file.clone()))
+        })
+        .await;
+    let mut request = graph();
+    request.fresh = true;
+    app.token(&request).await.is_ok()
+}
+
+fn only_the_app() -> IncidentRequest {
+    IncidentRequest { customer_consents: false, ..IncidentRequest::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_in_its_own_form_and_place() {
+    for form in ["pem", "two", "pfx"] {
+        let world = World::new().await;
+        let files = certificate_files(&world, "app", form);
+        let copied = certificate_files(&world, "copied", form);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&files.certificate, std::fs::Permissions::from_mode(0o640)).expect("a mode");
+        }
+        let before = registered(&world).await;
+        let (app, _) = world.watched_app(|config| config.credentials = by_certificate(&files)).await;
+        let plan = app.plan_incident(&only_the_app()).await.expect("a plan");
+        assert!(plan.iter().any(|step| step.what().contains("a new certificate")), "{plan:?}");
+        world.scenario(json!({ "propagating": if form == "pem" { 2 } else { 0 } })).await;
+        let incident = app.run_incident(&only_the_app(), |_| {}).await.expect("an incident");
+        assert!(incident.steps.iter().all(|end| end.state == StepState::Done), "{form}: {:#?}", incident.steps);
+
+        let after = registered(&world).await;
+        assert_eq!((before.len(), after.len()), (1, 1), "{form}: {after:?}");
+        assert_ne!(before[0].1, after[0].1);
+        assert!(after[0].0.starts_with("partnersam incident "), "{after:?}");
+        world.consent().await;
+        assert!(proves(&world, &files).await && !proves(&world, &copied).await, "{form}");
+        let names: Vec<_> = std::fs::read_dir(world.folder.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        assert!(!names.iter().any(|name| name.ends_with(".next") || name.ends_with(".both")), "{names:?}");
+        let now = std::fs::read(&files.certificate).expect("a certificate");
+        assert_eq!(form == "two", !String::from_utf8_lossy(&now).contains("PRIVATE KEY") && form != "pfx");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &PathBuf| std::fs::metadata(path).expect("facts").permissions().mode() & 0o777;
+            assert_eq!(mode(&files.certificate), 0o640, "who could read the old one reads the new one");
+        }
+        let evidence = std::fs::read_to_string(&incident.evidence).expect("evidence");
+        assert!(!evidence.contains("PRIVATE KEY") && evidence.contains(&after[0].1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_whose_rotation_was_cut_short_is_gone_on_with() {
+    for form in ["pem", "two"] {
+        let world = World::new().await;
+        let files = certificate_files(&world, "app", form);
+        for (part, after) in [("/addKey", false), ("/addKey", true), ("/removeKey", false), ("/removeKey", true)] {
+            let credentials = by_certificate(&files);
+            let reached = Arc::new(Notify::new());
+            let told = reached.clone();
+            let app = world
+                .app_by(move |config| {
+                    config.credentials = credentials;
+                    let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
+                    Arc::new(Held { inner, part, after, reached: told })
+                })
+                .await;
+            let run = tokio::spawn(async move { app.run_incident(&only_the_app(), |_| {}).await });
+            tokio::select! {
+                () = reached.notified() => run.abort(),
+                () = tokio::time::sleep(Duration::from_secs(60)) => panic!("{part} was not asked for"),
+            }
+            assert!(run.await.expect_err("cut short").is_cancelled());
+        }
+        assert_eq!(world.calls("POST", "addKey").await.len(), 1, "what was added and not heard of is found");
+        let (app, _) = world.watched_app(|config| config.credentials = by_certificate(&files)).await;
+        let incident = app.run_incident(&only_the_app(), |_| {}).await.expect("an incident");
+        assert!(incident.is_settled(), "{:#?}", incident.steps);
+        let state =
+            |name: &str| incident.steps.iter().find(|end| end.step.action.as_str() == name).map(|end| end.state);
+        assert_eq!(state("credential-switch"), Some(StepState::DoneBefore));
+        assert_eq!(state("credential-remove"), Some(StepState::Done));
+        assert_eq!(registered(&world).await.len(), 1);
+        world.consent().await;
+        assert!(proves(&world, &files).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_lay_there_before_is_not_taken_for_a_new_one() {
+    let world = World::new().await;
+    let files = certificate_files(&world, "app", "pem");
+    let next = files.certificate.with_file_name("app.certificate.next");
+    std::fs::copy(&files.certificate, &next).expect("a file");
+    let (app, _) = world.watched_app(|config| config.credentials = by_certificate(&files)).await;
+    let before = registered(&world).await;
+    let incident = app.run_incident(&only_the_app(), |_| {}).await.expect("an incident");
+    assert!(incident.steps.iter().all(|end| end.state == StepState::Done), "{:#?}", incident.steps);
+    assert_ne!(registered(&world).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_elsewhere_is_left_to_a_person_in_plain_words() {
+    let world = World::new().await;
+    let files = certificate_files(&world, "app", "two");
+    let key = CertificateFile::new(files.clone());
+    let certificate = partnersam::app::credential::certificate::Certificate::from_pem_file(&files.certificate);
+    let signer = ExternalSigner::new(certificate.expect("a certificate"), move |algorithm, message| {
+        use partnersam::app::credential::signer::Signer as _;
+        futures_util::FutureExt::now_or_never(key.sign(algorithm, message)).expect("it does not wait")
+    });
+    let credentials = Credentials::one(AssertionCredential::new(signer));
+    let (app, _) = world.watched_app(move |config| config.credentials = credentials).await;
+    let before = registered(&world).await;
+    let plan = app.plan_incident(&only_the_app()).await.expect("a plan");
+    assert!(plan.iter().filter(|step| step.partner().is_none()).all(|step| step.what().contains("by hand")));
+    let incident = app.run_incident(&only_the_app(), |_| {}).await.expect("an incident");
+    let add = incident.steps.iter().find(|end| end.step.action.as_str() == "credential-add").expect("a step");
+    assert_eq!(add.state, StepState::ByHand);
+    assert_eq!(add.error.as_ref().map(partnersam::Error::kind), Some(ErrorKind::NotSupported));
+    assert!(add.by_hand.as_deref().is_some_and(|text| text.contains("where it is kept")), "{add:?}");
+    assert_eq!(registered(&world).await, before);
 }

@@ -112,6 +112,13 @@ impl World {
         self.control("/scenario", scenario).await;
     }
 
+    /// What stands in it now: registrations, grants, consents.
+    pub(crate) async fn state(&self) -> Value {
+        let url = format!("{}/state", self.emulator.ready().control);
+        let answer = self.control.get(url).send().await.expect("an answer").bytes().await.expect("a body");
+        serde_json::from_slice(&answer).expect("JSON")
+    }
+
     /// The token requests since the last reset.
     pub(crate) async fn requests(&self) -> Vec<Value> {
         let url = format!("{}/requests", self.emulator.ready().control);
@@ -210,7 +217,7 @@ impl Transport for Watched {
     }
 }
 
-fn config(folder: &Path) -> Config {
+pub(crate) fn config(folder: &Path) -> Config {
     let folder = folder.to_owned();
     Config::from_environment(&move |name| match name {
         "PARTNERSAM_EMULATOR" => Some(folder.join("ready.json").display().to_string()),

@@ -130,6 +130,14 @@ class Emulator:
     def forget_calls(self) -> None:
         self._tell("/calls/reset", {})
 
+    def registered(self, kind: str, profile: str = "cpv") -> dict[str, str]:
+        """What the app is registered with now, `secrets` or `certificates`: name by key id."""
+        answer = self._control.get("/state")
+        assert answer.is_success, answer.text
+        client_id = self.app(profile)["client_id"]
+        app = next(each for each in answer.json()["credentials"] if each["client_id"] == client_id)
+        return {each["key_id"]: each["name"] for each in app[kind]}
+
     def federated_token(self) -> str:
         """What another identity provider would say of the `cpv` app's workload."""
         token: str = self._tell("/federated-token", {})["token"]

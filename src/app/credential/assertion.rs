@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 use url::Url;
 use uuid::Uuid;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, CertificateFile, CertificateFiles};
 use super::signer::Signer;
-use super::{Assertion, ClientCredential, Proof};
+use super::{Assertion, ClientCredential, KeptIn, Proof};
 use crate::clock::UnixTime;
 use crate::error::Result;
 use crate::ids::ClientId;
@@ -72,6 +72,22 @@ impl AssertionCredential {
         self
     }
 
+    /// The same with the certificate in other files.
+    pub(crate) fn with_files(&self, files: CertificateFiles) -> Self {
+        Self {
+            signer: Arc::new(CertificateFile::new(files)),
+            algorithm: self.algorithm,
+            sends_chain: self.sends_chain,
+            is_reused: self.is_reused,
+            made: Mutex::default(),
+        }
+    }
+
+    /// Who holds the key.
+    pub(crate) fn signer(&self) -> &dyn Signer {
+        &*self.signer
+    }
+
     async fn assertion(&self, client_id: &ClientId, endpoint: &Url, now: UnixTime) -> Result<Arc<Assertion>> {
         let certificate = self.signer.certificate()?;
         if let Some(kept) = self.kept(endpoint, &certificate, now) {
@@ -130,6 +146,10 @@ impl ClientCredential for AssertionCredential {
 
     fn has_expiry(&self) -> bool {
         true
+    }
+
+    fn kept_in(&self) -> KeptIn<'_> {
+        self.signer.files().map_or(KeptIn::Elsewhere, |files| KeptIn::CertificateFiles(files, self))
     }
 
     fn describe(&self) -> String {

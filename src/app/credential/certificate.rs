@@ -107,16 +107,26 @@ impl CertificateFile {
     }
 
     fn load(&self) -> Result<Arc<Loaded>> {
-        let changed = self.changed_on();
+        let mut changed = self.changed_on();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, same)) = loaded.as_ref()
             && *known == changed
         {
             return Ok(same.clone());
         }
-        let new = Arc::new(Loaded::read(&self.files)?);
-        *loaded = Some((changed, new.clone()));
-        Ok(new)
+        loop {
+            let read = Loaded::read(&self.files);
+            // Certificate and key in two files may be replaced between two reads.
+            let before = std::mem::replace(&mut changed, self.changed_on());
+            match read {
+                Err(_) if before != changed => {}
+                read => {
+                    let new = Arc::new(read?);
+                    *loaded = Some((before, new.clone()));
+                    return Ok(new);
+                }
+            }
+        }
     }
 
     fn changed_on(&self) -> Vec<SystemTime> {
@@ -150,14 +160,17 @@ impl Signer for CertificateFile {
             Ok(signature)
         })
     }
+
+    fn files(&self) -> Option<&CertificateFiles> {
+        Some(&self.files)
+    }
 }
 
 impl Loaded {
     fn read(files: &CertificateFiles) -> Result<Self> {
         let bytes = read(&files.certificate)?;
         let passphrase = files.passphrase.as_deref().map(read_passphrase).transpose()?;
-        let is_pem = bytes.windows(10).any(|window| window == b"-----BEGIN");
-        let (mut certificates, key) = if is_pem {
+        let (mut certificates, key) = if is_pem(&bytes) {
             let key_bytes = files.key.as_deref().map(read).transpose()?;
             from_pem(&bytes, key_bytes.as_deref().map(Vec::as_slice), passphrase.as_ref())
         } else {
@@ -181,6 +194,22 @@ impl Loaded {
             Certificate::from_chain(certificates).map_err(|problem| invalid(problem, &files.certificate))?;
         Ok(Self { certificate: Arc::new(certificate), key })
     }
+}
+
+/// The certificates of these PEM files, and no key, as one PEM text.
+///
+/// Errors: `ConfigMissing` where one cannot be read, `ConfigInvalid` where it is not PEM.
+pub(crate) fn certificates_of(paths: &[&Path]) -> Result<String> {
+    let mut all = Vec::new();
+    for path in paths {
+        let blocks = pem::parse_many(read(path)?.as_slice()).map_err(|_| invalid("is not PEM", path))?;
+        all.extend(blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE"));
+    }
+    Ok(pem::encode_many(&all))
+}
+
+pub(super) fn is_pem(bytes: &[u8]) -> bool {
+    bytes.windows(10).any(|window| window == b"-----BEGIN")
 }
 
 type Parts = (Vec<Vec<u8>>, Zeroizing<Vec<u8>>);
@@ -228,7 +257,7 @@ fn from_pfx(bytes: &[u8], passphrase: Option<&Passphrase>) -> Result<Parts, &'st
     Ok((certificates, Zeroizing::new(chain.key().as_der().to_vec())))
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let unreadable = |cause: &dyn fmt::Display| {
         Error::new(ErrorKind::ConfigMissing, "token", "a file of the app's certificate cannot be read")
             .with_context("file", path.display())
@@ -241,7 +270,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     fs::read(path).map(Zeroizing::new).map_err(|error| unreadable(&error.kind()))
 }
 
-fn read_passphrase(path: &Path) -> Result<Passphrase> {
+pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase> {
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| invalid("is not text", path))?;
     Ok(Passphrase::new(text.trim_end_matches(['\r', '\n'])))

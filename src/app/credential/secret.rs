@@ -7,7 +7,7 @@ use fs_err as fs;
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::{ClientCredential, Proof};
+use super::{ClientCredential, KeptIn, Proof};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClientId;
@@ -80,10 +80,10 @@ impl ClientCredential for SecretCredential {
         true
     }
 
-    fn secret_file(&self) -> Option<&std::path::Path> {
+    fn kept_in(&self) -> KeptIn<'_> {
         match &self.source {
-            Source::Value(_) => None,
-            Source::File(path) => Some(path),
+            Source::Value(_) => KeptIn::Elsewhere,
+            Source::File(path) => KeptIn::SecretFile(path),
         }
     }
 

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, CertificateFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::assertion::Algorithm;
 
@@ -22,6 +22,11 @@ pub trait Signer: Send + Sync + fmt::Debug {
 
     /// The signature of `message` by `algorithm`.
     fn sign<'a>(&'a self, algorithm: Algorithm, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>>;
+
+    /// The files that certificate and key come from, where they do.
+    fn files(&self) -> Option<&CertificateFiles> {
+        None
+    }
 }
 
 /// What a caller brings to sign with: gets the algorithm and the message, and returns the signature. May block.

@@ -1,6 +1,6 @@
 //! How far an incident is, in a private file beside the store, so that the next run goes on after a kill. It holds ids, names and times, and no secret.
 //!
-//! One line of JSON each: `{"incident":…}` first, then `{"withdrawn":CUSTOMER}`, `{"credential":…}` and, with its end, `{"step":…}`. A half line at the end
+//! One line of JSON each: `{"incident":…}` first, then `{"withdrawn":CUSTOMER}`, `{"made":THUMBPRINT}`, `{"credential":…}` and, with its end, `{"step":…}`. A half line at the end
 //! is what a kill leaves, and counts for nothing.
 
 use std::collections::{HashMap, HashSet};
@@ -38,6 +38,7 @@ pub(super) struct Journal {
 struct Known {
     steps: HashMap<String, DoneStep>,
     withdrawn: HashSet<TenantId>,
+    made: Option<String>,
     added: Option<Added>,
 }
 
@@ -148,6 +149,18 @@ impl Journal {
         }
     }
 
+    /// The thumbprint of the certificate that was made, by this run or an earlier one.
+    pub(super) fn made(&self) -> Option<String> {
+        self.known().made.clone()
+    }
+
+    /// Notes, durably, which certificate was made and stored, before it is added anywhere.
+    pub(super) fn make(&self, thumbprint: &str) -> Result<()> {
+        self.write(json!({ "made": thumbprint }), true)?;
+        self.known().made = Some(thumbprint.to_owned());
+        Ok(())
+    }
+
     /// The credential that was added and stored, by this run or an earlier one.
     pub(super) fn added(&self) -> Option<Added> {
         self.known().added.clone()
@@ -227,6 +240,8 @@ impl Known {
                 known.steps.insert(step.to_owned(), done);
             } else if let Some(customer) = text("withdrawn").and_then(|text| text.parse().ok()) {
                 known.withdrawn.insert(customer);
+            } else if let Some(made) = text("made") {
+                known.made = Some(made.to_owned());
             } else if let (Some(key_id), Some(registration)) = (text("credential"), text("registration"))
                 && let (Ok(key_id), Ok(registration)) = (key_id.parse(), registration.parse())
             {

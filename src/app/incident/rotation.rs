@@ -1,9 +1,12 @@
-//! The app's own secret, replaced so that no moment is without one that works: add, store, prove, switch, remove
-//! (<https://learn.microsoft.com/graph/api/application-addpassword>).
+//! The app's own credential, replaced so that no moment is without one that works: add, store, prove, switch, remove.
 //!
-//! The new secret lies beside the old one (`FILE.next`, private) until the service takes it, and only then takes its place. After a kill the next run
-//! goes on with what is noted; a secret that was added and not stored is removed by the name that the incident gave it.
+//! The new one lies beside the old one (`FILE.next`, private) until the service takes it, and only then takes its place. After a kill the next run
+//! goes on with what is noted; one that was added and not stored is removed by the name that the incident gave it.
 
+mod certificate;
+mod secret;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,21 +14,20 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{Request, Response};
 use uuid::Uuid;
 
+use self::certificate::CertificateRotation;
+use self::secret::SecretRotation;
 use super::journal::Journal;
 use super::{Action, Done};
 use crate::app::Inner;
-use crate::app::credential::{ClientCredential as _, Proof, SecretCredential};
-use crate::app::exchange::Beside;
-use crate::app::token_cache::CacheKey;
-use crate::audience::Audience;
+use crate::app::credential::{ClientCredential, KeptIn};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::applications::{self, Registration};
+use crate::graph::applications::{self, Credential, Registration};
 use crate::ids::TenantId;
 use crate::secret::AccessToken;
 use crate::store::private_file;
 use crate::transport::retry_after;
 
-/// A secret that was added and stored, and those that it replaces.
+/// A credential that was added and stored, and those that it replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Added {
     /// The registration's own id.
@@ -34,18 +36,34 @@ pub(super) struct Added {
     pub(super) old: Vec<Uuid>,
 }
 
-/// How long a new secret takes to be known everywhere at the service; minutes, they say.
+/// What the app has, as far as a rotation is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Secret,
+    Certificate,
+    /// Its key or text is not in a file of ours.
+    Elsewhere,
+}
+
+/// How long a new credential takes to be known everywhere at the service; minutes, they say.
 const SPREADS_WITHIN: Duration = Duration::from_secs(300);
 
 /// The longest wait between two proofs.
 const LONGEST_BETWEEN: Duration = Duration::from_secs(15);
 
-/// The characters of a password that Graph tells.
-const HINT: usize = 3;
-
 pub(super) struct Rotation<'a> {
     inner: &'a Arc<Inner>,
     journal: &'a Journal,
+}
+
+impl Kind {
+    pub(super) fn of(inner: &Inner) -> Self {
+        match inner.config.credentials.all().first().map(|newest| newest.kept_in()) {
+            Some(KeptIn::SecretFile(_)) => Self::Secret,
+            Some(KeptIn::CertificateFiles(..)) => Self::Certificate,
+            _ => Self::Elsewhere,
+        }
+    }
 }
 
 impl<'a> Rotation<'a> {
@@ -54,69 +72,39 @@ impl<'a> Rotation<'a> {
     }
 
     pub(super) async fn take(self, action: Action) -> Result<Done> {
-        match action {
-            Action::CredentialAdd => self.add().await,
-            Action::CredentialProve => self.prove().await,
-            Action::CredentialSwitch => self.switch(),
-            Action::CredentialRemove => self.remove().await,
-            _ => Err(Error::new(ErrorKind::Internal, "incident", "not a step of the credential")),
+        let inner = self.inner;
+        let newest = inner.config.credentials.all().first();
+        match newest.map(|newest| newest.kept_in()) {
+            Some(KeptIn::SecretFile(file)) => SecretRotation::new(self, file)?.take(action).await,
+            Some(KeptIn::CertificateFiles(files, how)) => {
+                CertificateRotation::new(self, files, how)?.take(action).await
+            }
+            _ => {
+                let what = newest.map_or_else(|| "none".to_owned(), |newest| newest.describe());
+                Err(Error::new(
+                    ErrorKind::NotSupported,
+                    "incident",
+                    format!("only a secret or a certificate in files is replaced here, and the app has: {what}"),
+                )
+                .with_hint(
+                    "replace it by hand where it is kept, or name it with client_secret_file or certificate_file",
+                ))
+            }
         }
     }
 
-    async fn add(&self) -> Result<Done> {
-        let file = self.file()?;
-        let next = next_to(&file);
-        if self.journal.added().is_some() && private_file::check(&next)? {
-            return Ok(Done::new("an earlier run had added and stored it"));
-        }
+    /// Asks for tokens by the new credential until one comes: it takes a while until every server of theirs knows it.
+    async fn prove(&self, new: &dyn ClientCredential) -> Result<Done> {
         let home = self.inner.home().await?;
-        let hint = self.hint_of(home).await?;
-        let registration = self.registration(home).await?;
-        self.remove_all(home, registration.id, &self.named(&registration)).await?;
-        let id = Uuid::new_v4();
-        let base = self.inner.graph()?;
-        let answer = self
-            .ask(home, |token| applications::add_password_request(base, registration.id, &self.name(), token, id))
-            .await?;
-        let added = applications::read_added_password(&answer, wait(&answer))?;
-        let secret = added.secret;
-        // EXPOSE: the file is where the app keeps it.
-        private_file::replace(&next, secret.expose().as_bytes())?;
-        let others: Vec<_> = registration.passwords.iter().filter(|known| !self.is_ours(&known.name)).collect();
-        let fitting: Vec<_> = others
-            .iter()
-            .filter(|known| known.hint.as_deref().is_none_or(|known| known == hint))
-            .map(|known| known.key_id)
-            .collect();
-        let stay = others.len() - fitting.len();
-        let old = fitting;
-        self.journal.add(Added { registration: registration.id, key_id: added.key_id, old: old.clone() })?;
-        let mut note = format!("added secret {}, to replace {}", added.key_id, in_words(&old));
-        if stay + registration.keys.len() > 0 {
-            note.push_str(&format!(
-                "; {stay} other secrets and {} certificates of the registration stay: see that they are yours",
-                registration.keys.len()
-            ));
-        }
-        Ok(Done::new(note).by(id))
-    }
-
-    async fn prove(&self) -> Result<Done> {
-        let file = self.file()?;
-        let home = self.inner.home().await?;
-        let next = next_to(&file);
-        // A kill between the switch and its line leaves the new one in its place.
-        let new = SecretCredential::from_file(if private_file::check(&next)? { next } else { file });
         let until = Instant::now() + SPREADS_WITHIN;
         let mut between = self.inner.retry.first_wait;
         loop {
-            match self.inner.prove_credential(&new, home).await {
+            match self.inner.prove_credential(new, home).await {
                 Ok(reply) => {
-                    let mut done = Done::new("the service takes the new secret");
+                    let mut done = Done::new("the service takes the new one");
                     done.correlation_ids.extend(reply.correlation_id);
                     return Ok(done);
                 }
-                // It takes a while until every server of theirs knows it.
                 Err(error) if error.kind() == ErrorKind::AppCredentialInvalid && Instant::now() < until => {
                     tokio::time::sleep(between).await;
                     between = (between * 2).min(LONGEST_BETWEEN);
@@ -126,76 +114,11 @@ impl<'a> Rotation<'a> {
         }
     }
 
-    fn switch(&self) -> Result<Done> {
-        let file = self.file()?;
-        let next = next_to(&file);
-        let done = Done::new(format!("the new secret is in {}", file.display()));
-        // A kill between the switch and its line.
-        if !private_file::check(&next)? {
-            return Ok(done);
-        }
-        let failed = |error| private_file::failure(error, &file);
-        // Who could read the old one reads the new one.
-        let mode = std::fs::metadata(&file).map_err(failed)?.permissions();
-        std::fs::set_permissions(&next, mode).map_err(failed)?;
-        std::fs::rename(&next, &file).map_err(failed)?;
-        private_file::sync_folder(file.parent().unwrap_or(Path::new(".")))?;
-        Ok(done)
-    }
-
-    async fn remove(&self) -> Result<Done> {
-        let added = self
-            .journal
+    /// What the first step has noted.
+    fn added(&self) -> Result<Added> {
+        self.journal
             .added()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "incident", "there is no new secret to go on with"))?;
-        let home = self.inner.home().await?;
-        self.remove_all(home, added.registration, &added.old).await?;
-        let left = self.registration(home).await?;
-        // Added by a run that was killed before it had noted that.
-        let mut strays = self.named(&left);
-        strays.retain(|key_id| *key_id != added.key_id);
-        self.remove_all(home, added.registration, &strays).await?;
-        if added.old.is_empty() {
-            return Err(Error::new(
-                ErrorKind::AppMisconfigured,
-                "incident",
-                "which secret of the registration was the old one could not be found out, so none was removed",
-            ));
-        }
-        Ok(Done::new(format!("removed {}", in_words(&added.old))))
-    }
-
-    /// What stands in the file that the configuration names; through a link, where that is one.
-    fn file(&self) -> Result<PathBuf> {
-        let newest = self.inner.config.credentials.all().first();
-        let path = newest.and_then(|credential| credential.secret_file()).ok_or_else(|| {
-            let what = newest.map_or_else(|| "none".to_owned(), |credential| credential.describe());
-            Error::new(
-                ErrorKind::NotSupported,
-                "incident",
-                format!("only a secret in a file is replaced here, and the app has: {what}"),
-            )
-            .with_hint("replace it by hand, or name the secret with client_secret_file")
-        })?;
-        path.canonicalize().map_err(|error| {
-            Error::new(ErrorKind::ConfigMissing, "incident", "the file that client_secret_file names cannot be read")
-                .with_context("file", path.display())
-                .with_cause(error.kind())
-        })
-    }
-
-    /// The beginning of the secret in use, as Graph shows it.
-    async fn hint_of(&self, home: TenantId) -> Result<String> {
-        let file = self.file()?;
-        let key = CacheKey::own(home, Audience::Graph);
-        let endpoint = self.inner.ask(&key, Beside::Nothing, None).await?.endpoint;
-        let proof = SecretCredential::from_file(file);
-        let proof = proof.proof(&self.inner.config.client_id, &endpoint, self.inner.clock.now()).await?;
-        Ok(match proof {
-            // EXPOSE: three characters, which Graph shows, too, stay here.
-            Proof::Secret(secret) => secret.expose().chars().take(HINT).collect(),
-            _ => String::new(),
-        })
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "incident", "there is no new credential to go on with"))
     }
 
     async fn registration(&self, home: TenantId) -> Result<Registration> {
@@ -204,19 +127,6 @@ impl<'a> Rotation<'a> {
         let answer =
             self.ask(home, |token| applications::find_request(base, &self.inner.config.client_id, token, id)).await?;
         applications::read_found(&answer, wait(&answer))
-    }
-
-    async fn remove_all(&self, home: TenantId, registration: Uuid, keys: &[Uuid]) -> Result<()> {
-        let base = self.inner.graph()?;
-        for key_id in keys {
-            let id = Uuid::new_v4();
-            let answer = self
-                .ask(home, |token| applications::remove_password_request(base, registration, *key_id, token, id))
-                .await?;
-            applications::read_removed(&answer, wait(&answer))
-                .map_err(|error| error.with_context("correlation_id", id))?;
-        }
-        Ok(())
     }
 
     async fn ask(
@@ -235,9 +145,64 @@ impl<'a> Rotation<'a> {
         name == self.name()
     }
 
-    fn named(&self, registration: &Registration) -> Vec<Uuid> {
-        registration.passwords.iter().filter(|known| self.is_ours(&known.name)).map(|known| known.key_id).collect()
+    /// Those that this incident has added.
+    fn ours(&self, known: &[Credential]) -> Vec<Uuid> {
+        known.iter().filter(|known| self.is_ours(&known.name)).map(|known| known.key_id).collect()
     }
+}
+
+fn removed(old: &[Uuid]) -> Result<Done> {
+    if old.is_empty() {
+        return Err(Error::new(
+            ErrorKind::AppMisconfigured,
+            "incident",
+            "which credential of the registration was the old one could not be found out, so none was removed",
+        ));
+    }
+    Ok(Done::new(format!("removed {}", in_words(old))))
+}
+
+/// What stands in the file that the configuration names; through a link, where that is one.
+fn real(path: &Path, key: &str) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| {
+        Error::new(ErrorKind::ConfigMissing, "incident", format!("the file that {key} names cannot be read"))
+            .with_context("file", path.display())
+            .with_cause(error.kind())
+    })
+}
+
+/// Puts `next` in the place of `file`; nothing where an earlier run did.
+fn take_place(next: &Path, file: &Path) -> Result<()> {
+    if !is_there(next)? {
+        return Ok(());
+    }
+    // Who could read the old one reads the new one.
+    like(next, file).and_then(|()| std::fs::rename(next, file)).map_err(|error| private_file::failure(error, file))?;
+    private_file::sync_folder(file.parent().unwrap_or(Path::new(".")))
+}
+
+/// Whether there is such a file. No check of who may read it: it may have got the readers of the one that it replaces already.
+fn is_there(path: &Path) -> Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(facts) => Ok(facts.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(private_file::failure(error, path)),
+    }
+}
+
+#[cfg(unix)]
+fn like(next: &Path, file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (old, new) = (std::fs::metadata(file)?, std::fs::metadata(next)?);
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        std::os::unix::fs::chown(next, Some(old.uid()), Some(old.gid()))?;
+    }
+    std::fs::set_permissions(next, old.permissions())
+}
+
+#[cfg(not(unix))]
+fn like(next: &Path, file: &Path) -> io::Result<()> {
+    std::fs::set_permissions(next, std::fs::metadata(file)?.permissions())
 }
 
 fn wait(answer: &Response<Vec<u8>>) -> Option<Duration> {
@@ -245,8 +210,12 @@ fn wait(answer: &Response<Vec<u8>>) -> Option<Duration> {
 }
 
 fn next_to(file: &Path) -> PathBuf {
+    beside(file, ".next")
+}
+
+fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".next");
+    name.push(ending);
     file.with_file_name(name)
 }
 
@@ -254,5 +223,15 @@ fn in_words(keys: &[Uuid]) -> String {
     match keys {
         [] => "none that could be told".to_owned(),
         keys => keys.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// What stays of the registration's credentials, for a person to look at.
+fn staying(secrets: usize, certificates: usize) -> String {
+    match (secrets, certificates) {
+        (0, 0) => String::new(),
+        (secrets, certificates) => format!(
+            "; {secrets} other secrets and {certificates} other certificates of the registration stay: see that they are yours"
+        ),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::rotation::Kind;
 use super::{IncidentRequest, RevokeOptions, Target};
 use crate::clock::UnixTime;
 use crate::error::Error;
@@ -16,13 +17,13 @@ pub enum Action {
     Consents,
     /// Ends the sign-ins of the account that consented.
     Sessions,
-    /// Adds a new secret to the app registration and stores it beside the one in use.
+    /// Adds a new secret or certificate to the app registration and stores it beside the one in use.
     CredentialAdd,
-    /// Proves the new secret by a token request.
+    /// Proves the new one by a token request.
     CredentialProve,
-    /// Puts the new secret in the place of the old one.
+    /// Puts the new one in the place of the old one.
     CredentialSwitch,
-    /// Removes the old secret from the app registration.
+    /// Removes the old one from the app registration.
     CredentialRemove,
     /// Removes the grant and its key from the store.
     Grant,
@@ -63,6 +64,7 @@ pub struct Step {
     pub action: Action,
     pub(super) target: Option<Target>,
     pub(super) with_partner_center: bool,
+    kind: Kind,
 }
 
 /// How a step ended.
@@ -111,8 +113,8 @@ pub struct StepOutcome {
 }
 
 /// The steps of an incident.
-pub(super) fn plan(targets: &[Target], request: &IncidentRequest) -> Vec<Step> {
-    let mut steps = Steps(Vec::new());
+pub(super) fn plan(targets: &[Target], request: &IncidentRequest, kind: Kind) -> Vec<Step> {
+    let mut steps = Steps(Vec::new(), kind);
     for target in targets {
         let options = RevokeOptions { everywhere: true, customer_consents: request.customer_consents };
         steps.at_service(target, options);
@@ -132,13 +134,13 @@ pub(super) fn plan(targets: &[Target], request: &IncidentRequest) -> Vec<Step> {
 
 /// The steps of a revocation.
 pub(super) fn plan_revocation(target: &Target, options: RevokeOptions) -> Vec<Step> {
-    let mut steps = Steps(Vec::new());
+    let mut steps = Steps(Vec::new(), Kind::Elsewhere);
     steps.at_service(target, options);
     steps.push(Action::Grant, Some(target), false);
     steps.0
 }
 
-struct Steps(Vec<Step>);
+struct Steps(Vec<Step>, Kind);
 
 impl Steps {
     fn at_service(&mut self, target: &Target, options: RevokeOptions) {
@@ -155,7 +157,8 @@ impl Steps {
     }
 
     fn push(&mut self, action: Action, target: Option<&Target>, with_partner_center: bool) {
-        self.0.push(Step { number: self.0.len() + 1, action, target: target.cloned(), with_partner_center });
+        let (number, kind) = (self.0.len() + 1, self.1);
+        self.0.push(Step { number, action, target: target.cloned(), with_partner_center, kind });
     }
 }
 
@@ -172,16 +175,21 @@ impl Step {
             Some(target) => (target.name.as_str(), target.user_name.as_str()),
             None => ("", ""),
         };
+        let (what, by_hand) = match self.kind {
+            Kind::Secret => ("secret", ""),
+            Kind::Certificate => ("certificate", ""),
+            Kind::Elsewhere => ("credential", " (by hand: it is not in a file)"),
+        };
         match self.action {
             Action::Tokens => format!("{name}: take the tokens that the next steps need"),
             Action::Consents => format!("{name}: withdraw what the app is consented to at each customer"),
             Action::Sessions => {
                 format!("{name}: end the sign-ins of {account} at the service, and with them every refresh token")
             }
-            Action::CredentialAdd => "app: add a new secret to the registration and store it".to_owned(),
-            Action::CredentialProve => "app: prove the new secret by a token request".to_owned(),
-            Action::CredentialSwitch => "app: put the new secret in the place of the old one".to_owned(),
-            Action::CredentialRemove => "app: remove the old secret from the registration".to_owned(),
+            Action::CredentialAdd => format!("app: add a new {what} to the registration and store it{by_hand}"),
+            Action::CredentialProve => format!("app: prove the new {what} by a token request{by_hand}"),
+            Action::CredentialSwitch => format!("app: put the new {what} in the place of the old one{by_hand}"),
+            Action::CredentialRemove => format!("app: remove the old {what} from the registration{by_hand}"),
             Action::Grant => format!("{name}: remove the grant and its key from the store"),
         }
     }
@@ -205,11 +213,18 @@ impl Step {
                 "{name}: an administrator of that tenant opens Users in the Entra admin center, chooses {account} and then Revoke sessions; \
                  resetting the password does not end the refresh tokens"
             ),
+            Action::CredentialAdd | Action::CredentialProve | Action::CredentialSwitch
+                if self.kind == Kind::Elsewhere =>
+            {
+                "app: make a new key, secret or federation where it is kept, add it to the app registration, configure it, see that `partnersam doctor` takes \
+                 it, then remove the old one"
+                    .to_owned()
+            }
             Action::CredentialAdd | Action::CredentialProve | Action::CredentialSwitch => {
                 "app: add a new secret or certificate to the app registration, configure it, see that `partnersam doctor` takes it, then remove the old one"
                     .to_owned()
             }
-            Action::CredentialRemove => "app: remove the old secret from the app registration".to_owned(),
+            Action::CredentialRemove => "app: remove the old secret or certificate from the app registration".to_owned(),
             Action::Grant => format!("{name}: remove the grant from the store by `partnersam revoke {name}`"),
         }
     }

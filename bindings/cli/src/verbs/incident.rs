@@ -21,7 +21,7 @@ Examples:
   partnersam incident --all --customer-consents --yes --evidence incident.json
 
 Without --yes it prints the steps, and sends and changes nothing. With it: takes tokens while there are any, withdraws the consents at the customers \
-(--customer-consents), ends the sign-ins of the account, replaces the secret of the app (unless --keep-credential), removes the grants from the store, and \
+(--customer-consents), ends the sign-ins of the account, replaces the secret or certificate of the app (unless --keep-credential), removes the grants from the store, and \
 prints how each partner consents anew. After a kill the same command goes on where it was cut short. What cannot be done here is told with what a person must do.
 
 Resetting the password of the account is no remedy: the refresh tokens of an app with a credential of its own live on, and so does every older one that a \

@@ -93,14 +93,25 @@ impl Assertion {
     /// Whether it proves to Graph that its sender has one of these keys (Microsoft Graph, "Generate proof of possession tokens").
     pub(crate) fn proves(&self, keys: &[Key], application: &str, now: i64) -> bool {
         const GRAPH: &str = "00000002-0000-0000-c000-000000000000";
-        let padding: &RsaParameters =
-            if self.algorithm() == Some("PS256") { &RSA_PSS_2048_8192_SHA256 } else { &RSA_PKCS1_2048_8192_SHA256 };
-        text(&self.claims, "aud") == Some(GRAPH)
+        /// Seconds that a proof may be good for.
+        const LONGEST: i64 = 600;
+        let number = |name| self.claims.get(name).and_then(Value::as_i64);
+        let is_short = number("nbf").zip(number("exp")).is_some_and(|(starts, ends)| ends - starts <= LONGEST);
+        // As the documentation's sample signs it.
+        self.algorithm() == Some("RS256")
+            && text(&self.claims, "aud") == Some(GRAPH)
             && text(&self.claims, "iss") == Some(application)
+            && is_short
             && self.check_times(now).is_ok()
             && keys.iter().any(|key| {
                 now < key.certificate.ends
-                    && verifies(padding, &key.certificate.public_key, &self.message, &self.signature)
+                    && self.key_name("x5t").is_none_or(|(kind, name)| names_key(kind, name, key))
+                    && verifies(
+                        &RSA_PKCS1_2048_8192_SHA256,
+                        &key.certificate.public_key,
+                        &self.message,
+                        &self.signature,
+                    )
             })
     }
 

@@ -177,10 +177,11 @@ async fn a_key_is_rolled_by_whoever_holds_one() {
     let id = csp.registration().await["id"].as_str().unwrap().to_owned();
     let pem = std::fs::read(&csp.client.app("csp").certificates[0].pem_file).unwrap();
     let own = EncodingKey::from_rsa_pem(&pem).unwrap();
-    let proof = |key: &EncodingKey, audience: &str| {
-        let claims = json!({ "aud": audience, "iss": id, "nbf": now(), "exp": now() + 600 });
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key).unwrap()
+    let signed = |algorithm, key: &EncodingKey, audience: &str, lifetime: u64| {
+        let claims = json!({ "aud": audience, "iss": id, "nbf": now(), "exp": now() + lifetime });
+        jsonwebtoken::encode(&Header::new(algorithm), &claims, key).unwrap()
     };
+    let proof = |key: &EncodingKey, audience: &str| signed(Algorithm::RS256, key, audience, 600);
     let (der, key) = csp.certificate().await;
     let ask = |proof: String| {
         json!({
@@ -189,7 +190,9 @@ async fn a_key_is_rolled_by_whoever_holds_one() {
         })
     };
     const GRAPH_APP: &str = "00000002-0000-0000-c000-000000000000";
-    for wrong in [proof(&key, GRAPH_APP), proof(&own, "https://graph.microsoft.com"), String::new()] {
+    let long = signed(Algorithm::RS256, &own, GRAPH_APP, 601);
+    let other = signed(Algorithm::PS256, &own, GRAPH_APP, 600);
+    for wrong in [proof(&key, GRAPH_APP), proof(&own, "https://graph.microsoft.com"), long, other, String::new()] {
         assert_eq!(csp.post(&id, "addKey", ask(wrong)).await.status, 400);
     }
     let added = csp.post(&id, "addKey", ask(proof(&own, GRAPH_APP))).await;
