@@ -1,6 +1,6 @@
 //! The same operations, blocking: for Python, C, C# and plain Rust. Safe to share between threads, and after a fork.
 //!
-//! This is the only part of the crate that starts a runtime. Do not call it from inside one.
+//! This is the only part of the crate that starts a runtime. Called from inside one it says `NotSupported`; dropped there it ends in order.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +16,12 @@ use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented
 use crate::app::customers::{Customer, CustomerOutcome, CustomersRequest, Progress, Summary};
 use crate::app::doctor::{Checkup, DoctorRequest};
 use crate::app::grants::GrantStatus;
+use crate::app::import::ImportOptions;
 use crate::app::incident::{Incident, IncidentRequest, RevokeOptions, Revoked, Step, StepOutcome};
 use crate::app::mfa_check::MfaAnswer;
 use crate::app::renew::Renewed;
 use crate::app::token::{Token, TokenRequest};
 use crate::app::{self, Parts};
-use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -94,14 +94,7 @@ impl App {
         const PATIENCE: Duration = Duration::from_millis(50);
         let state = self.state()?;
         let runtime = state.runtime()?;
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return Err(Error::new(
-                ErrorKind::NotSupported,
-                "open",
-                "the blocking API was called from inside a runtime",
-            )
-            .with_hint("use the asynchronous App there"));
-        }
+        outside_of_a_runtime()?;
         let operation = operation(state.app.clone());
         let ended = runtime.block_on(async {
             // A connection that the server closed while nobody looked is noticed before a request is sent over it.
@@ -175,11 +168,10 @@ impl App {
         &self,
         partner: &TenantRef,
         refresh_token: RefreshToken,
-        audiences: &[Audience],
-        options: ConsentOptions,
+        options: &ImportOptions,
         interrupt: Interrupt<'_>,
     ) -> Result<Consented> {
-        self.run(|app| async move { app.import_grant(partner, refresh_token, audiences, options).await }, interrupt)
+        self.run(|app| async move { app.import_grant(partner, refresh_token, options).await }, interrupt)
     }
 
     /// See [`app::App::grants`].
@@ -301,6 +293,7 @@ impl App {
 
 impl State {
     fn open(config: Config, parts: Parts, can_reopen: bool) -> Result<Self> {
+        outside_of_a_runtime()?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| no_threads(&error))?;
         let app = runtime.block_on(app::App::open_with(config, parts))?;
@@ -329,14 +322,21 @@ impl State {
     }
 }
 
+/// A thread that drives a runtime must not wait in another one.
+fn outside_of_a_runtime() -> Result<()> {
+    match tokio::runtime::Handle::try_current() {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::NotSupported, "open", "the blocking API was called from inside a runtime")
+            .with_hint("use the asynchronous App there")),
+    }
+}
+
 fn no_threads(error: &std::io::Error) -> Error {
     Error::new(ErrorKind::Internal, "open", "no threads can be started").with_cause(error)
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        /// A redemption that was sent gets this long to be saved.
-        const LAST_SAVES: Duration = Duration::from_secs(2);
         let Some(runtime) = self.runtime.take() else { return };
         let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if self.forks != fork::count() {
@@ -344,13 +344,32 @@ impl Drop for State {
             std::mem::forget((runtime, keeper));
             return;
         }
-        runtime.block_on(self.app.settle(LAST_SAVES));
-        if let Some(Keeper { stop, thread }) = keeper {
-            drop(stop);
-            let _ = thread.join();
+        let app = self.app.clone();
+        if tokio::runtime::Handle::try_current().is_err() {
+            return end(&app, runtime, keeper);
         }
-        if let Some(runtime) = Arc::into_inner(runtime) {
-            runtime.shutdown_background();
+        // A thread of a runtime, of ours or of the caller's, must not wait in it: another one does. Where none can be started, the process is about to end.
+        let is_keeper =
+            keeper.as_ref().is_some_and(|keeper| keeper.thread.thread().id() == std::thread::current().id());
+        let ending = std::thread::Builder::new().name("partnersam-end".to_owned());
+        let ending = ending.spawn(move || end(&app, runtime, keeper));
+        if let Ok(ending) = ending
+            && !is_keeper
+        {
+            let _ = ending.join();
         }
+    }
+}
+
+fn end(app: &app::App, runtime: Arc<Runtime>, keeper: Option<Keeper>) {
+    /// A redemption that was sent gets this long to be saved.
+    const LAST_SAVES: Duration = Duration::from_secs(2);
+    runtime.block_on(app.settle(LAST_SAVES));
+    if let Some(Keeper { stop, thread }) = keeper {
+        drop(stop);
+        let _ = thread.join();
+    }
+    if let Some(runtime) = Arc::into_inner(runtime) {
+        runtime.shutdown_background();
     }
 }

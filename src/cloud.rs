@@ -205,6 +205,7 @@ pub struct Authority {
     login: Url,
     partner_center: Option<Url>,
     graph: Option<Url>,
+    arm: Option<Url>,
     /// A vault that the one who holds this may ask.
     vault: Option<Url>,
     /// Who is asked whether the login is what it claims to be.
@@ -225,6 +226,7 @@ impl Authority {
             login: parse(hosts.authority).unwrap_or_else(|| unreachable!("the table of clouds holds addresses")),
             partner_center: parse(hosts.partner_center),
             graph: parse(hosts.graph),
+            arm: parse(hosts.arm),
             vault: None,
             voucher: None,
             one_use_refresh_tokens: false,
@@ -240,10 +242,18 @@ impl Authority {
             login: loopback("authority", login)?,
             partner_center: Some(loopback("partner_center", partner_center)?),
             graph: Some(loopback("graph", graph)?),
+            arm: None,
             vault: None,
             voucher: None,
             one_use_refresh_tokens: false,
         })
+    }
+
+    /// The emulator, which plays Azure Resource Manager at this address, too.
+    ///
+    /// Errors: as for [`Authority::emulator`].
+    pub fn with_emulated_arm(self, arm: &str) -> Result<Self> {
+        Ok(Self { arm: Some(loopback("arm", arm)?), ..self })
     }
 
     /// The emulator as another cloud: its audiences are asked for.
@@ -285,6 +295,7 @@ impl Authority {
             login,
             partner_center: None,
             graph: None,
+            arm: None,
             vault: None,
             voucher,
             one_use_refresh_tokens,
@@ -340,6 +351,11 @@ impl Authority {
     /// Where Microsoft Graph answers, if there is one.
     pub fn graph(&self) -> Option<&Url> {
         self.graph.as_ref()
+    }
+
+    /// Where Azure Resource Manager answers, if there is one. Tokens for it go there from whoever asked for them, never from here.
+    pub fn arm(&self) -> Option<&Url> {
+        self.arm.as_ref()
     }
 
     /// Whether the server lets a refresh token be used only once. Entra does not: an old one stays valid.

@@ -3,11 +3,16 @@
 //! Numbers are frozen: a kind may be added, never renumbered, and a retired number is never used again.
 //! Blocks: 1xxx caller, 2xxx identity, 3xxx Partner Center, 4xxx transport, 5xxx store, 9xxx internal.
 
+mod attached;
+
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+
+use self::attached::Attached;
 
 /// The result of every fallible operation here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,6 +39,7 @@ struct Inner {
     entra: Option<EntraDetails>,
     context: Vec<(&'static str, String)>,
     causes: Vec<String>,
+    attached: Option<Attached>,
 }
 
 /// What Entra said of a refused request, field by field as its JSON error reply has them
@@ -399,6 +405,7 @@ impl Error {
             entra: None,
             context: Vec::new(),
             causes: Vec::new(),
+            attached: None,
         }));
         error.inner().word_hint();
         error
@@ -470,6 +477,18 @@ impl Error {
     pub fn with_cause(mut self, cause: impl fmt::Display) -> Self {
         self.inner().causes.push(one_line(&cause.to_string()));
         self
+    }
+
+    /// Ties to it what only a binding can read. It is in no text and no document.
+    #[must_use]
+    pub fn with_attached(mut self, anything: Arc<dyn Any + Send + Sync>) -> Self {
+        self.inner().attached = Some(Attached(anything));
+        self
+    }
+
+    /// What a binding tied to it, if it is of this type.
+    pub fn attached<T: Any>(&self) -> Option<&T> {
+        self.0.attached.as_ref().and_then(|attached| attached.0.downcast_ref())
     }
 
     /// Names the operation that the user asked for, where a lower part only knew its own.

@@ -15,6 +15,7 @@ pub mod error;
 pub mod explain;
 pub mod fork;
 pub mod graph;
+pub mod hosts;
 pub mod ids;
 pub mod partner_center;
 pub mod protocol;

@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, final
+from typing import Any, Generic, Literal, TypeVar, final, overload
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 
@@ -150,7 +150,12 @@ class PartnerApp:
         """One partner's grant, without its secret."""
 
     def import_grant(
-        self, partner: str, refresh_token: str, audiences: Iterable[str] = (), allow_without_mfa: bool = False
+        self,
+        partner: str,
+        refresh_token: str,
+        audiences: Iterable[str] = (),
+        allow_without_mfa: bool = False,
+        purpose: str | None = None,
     ) -> Consented:
         """Takes over a refresh token from elsewhere, once it has proved itself."""
 
@@ -162,8 +167,70 @@ class PartnerApp:
     ) -> list[Renewed]:
         """Renews every grant that is due within so many days. Calls `progress(done, found, renewed)` as each ends."""
 
-    def revoke(self, partner: str) -> bool:
-        """Removes a partner's grant from this store. At the service it lives on until it is revoked there. False where there was none."""
+    @overload
+    def revoke(
+        self, partner: str, *, everywhere: Literal[False] = False, customer_consents: Literal[False] = False
+    ) -> bool: ...
+    @overload
+    def revoke(self, partner: str, *, everywhere: Literal[True], customer_consents: bool = False) -> dict[str, Any]: ...
+    @overload
+    def revoke(self, partner: str, *, everywhere: bool = False, customer_consents: Literal[True]) -> dict[str, Any]: ...
+    @overload
+    def revoke(
+        self, partner: str, *, everywhere: bool = False, customer_consents: bool = False
+    ) -> bool | dict[str, Any]:
+        """Removes a partner's grant from this store; false where there was none. At the service it lives on until it is revoked there: `everywhere` ends the
+        account's sign-ins, `customer_consents` withdraws what the app is consented to at the partner's customers. With either, what
+        `partnersam revoke --json` prints: `removed`, and `steps` with what is left to a person (`by_hand`) or for later (`postponed`).
+        """
+
+    def plan_incident(
+        self,
+        partners: Iterable[str] = (),
+        *,
+        all: bool = False,
+        keep_credential: bool = False,
+        customer_consents: bool = False,
+    ) -> dict[str, Any]:
+        """The steps that an incident would take, for these partners or for all. Sends nothing and changes nothing."""
+
+    def run_incident(
+        self,
+        partners: Iterable[str] = (),
+        *,
+        all: bool = False,
+        keep_credential: bool = False,
+        customer_consents: bool = False,
+        evidence: str | os.PathLike[str] | None = None,
+        progress: Callable[[dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Takes those steps, leaves a file of evidence, and goes on where an earlier run was cut short: what `partnersam incident --yes --json` prints.
+        Calls `progress(step)` as each ends.
+        """
+
+    def audit_verify(self, anchor: str | None = None, from_line: int = 1) -> dict[str, Any]:
+        """Checks the audit record from its first line to its last: `whole`, `faults`, `notes`, and `anchor`, its end, to be kept elsewhere.
+
+        `anchor`: such an end that was noted before. `from_line`: the record begins with this line, because earlier files were put elsewhere.
+        """
+
+    def audit_show(
+        self,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        partner: str | None = None,
+        customer: str | None = None,
+        purpose: str | None = None,
+        audience: str | None = None,
+        operation: str | None = None,
+        outcome: str | None = None,
+    ) -> dict[str, Any]:
+        """The `lines` of the audit record that are wanted, oldest first, and how many were `unreadable`. Checks nothing."""
+
+    @property
+    def store_condition(self) -> dict[str, Any]:
+        """How the store is, as far as is known without asking it: `condition` (`ok` or `degraded`), and `error`. Sends nothing."""
 
     def customers(self, partner: str | None = None, purpose: str | None = None) -> dict[str, Any]:
         """A partner's customers, as `partnersam customers list --json` has them. The partner may be left out where there is one grant."""
@@ -641,7 +708,13 @@ class _Starter:
     def grants(self, done: _Done) -> _Operation[list[Grant]]: ...
     def grant(self, done: _Done, partner: str) -> _Operation[Grant]: ...
     def import_grant(
-        self, done: _Done, partner: str, refresh_token: str, audiences: Iterable[str], allow_without_mfa: bool
+        self,
+        done: _Done,
+        partner: str,
+        refresh_token: str,
+        audiences: Iterable[str],
+        allow_without_mfa: bool,
+        purpose: str | None,
     ) -> _Operation[Consented]: ...
     def renew(self, done: _Done, partner: str) -> _Operation[int]: ...
     def renew_due(
@@ -667,7 +740,35 @@ class _Starter:
         progress: Callable[[int, int | None, dict[str, Any]], object] | None,
         journal: str | os.PathLike[str] | None,
     ) -> _Operation[dict[str, Any]]: ...
-    def revoke(self, done: _Done, partner: str) -> _Operation[bool]: ...
+    def revoke(
+        self, done: _Done, partner: str, everywhere: bool, customer_consents: bool
+    ) -> _Operation[bool | dict[str, Any]]: ...
+    def plan_incident(
+        self, done: _Done, partners: Iterable[str], all: bool, keep_credential: bool, customer_consents: bool
+    ) -> _Operation[dict[str, Any]]: ...
+    def run_incident(
+        self,
+        done: _Done,
+        partners: Iterable[str],
+        all: bool,
+        keep_credential: bool,
+        customer_consents: bool,
+        evidence: str | os.PathLike[str] | None,
+        progress: Callable[[dict[str, Any]], object] | None,
+    ) -> _Operation[dict[str, Any]]: ...
+    def audit_verify(self, done: _Done, anchor: str | None, from_line: int) -> _Operation[dict[str, Any]]: ...
+    def audit_show(
+        self,
+        done: _Done,
+        since: str | None,
+        until: str | None,
+        partner: str | None,
+        customer: str | None,
+        purpose: str | None,
+        audience: str | None,
+        operation: str | None,
+        outcome: str | None,
+    ) -> _Operation[dict[str, Any]]: ...
 
 def explain(text: str) -> list[Explanation]:
     """Explains a number (`50076`, `AADSTS50076`, `900421`), a name (`SecretNotFound`, `ConsentRequired`) or a whole error text: one explanation for each code

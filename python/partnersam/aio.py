@@ -10,7 +10,7 @@ nothing that was redeemed on its behalf: the new grant is saved all the same.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from partnersam import _native
 
@@ -157,10 +157,16 @@ class PartnerApp:
         return await _ended(self._starter.grant, partner)
 
     async def import_grant(
-        self, partner: str, refresh_token: str, audiences: Iterable[str] = (), allow_without_mfa: bool = False
+        self,
+        partner: str,
+        refresh_token: str,
+        audiences: Iterable[str] = (),
+        allow_without_mfa: bool = False,
+        purpose: str | None = None,
     ) -> Consented:
         """Takes over a refresh token from elsewhere, once it has proved itself."""
-        return await _ended(self._starter.import_grant, partner, refresh_token, list(audiences), allow_without_mfa)
+        asked = (partner, refresh_token, list(audiences), allow_without_mfa, purpose)
+        return await _ended(self._starter.import_grant, *asked)
 
     async def renew(self, partner: str) -> int:
         """Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time)."""
@@ -178,9 +184,83 @@ class PartnerApp:
 
         return await _ended(self._starter.renew_due, within_days, tell)
 
-    async def revoke(self, partner: str) -> bool:
-        """Removes a partner's grant from this store. At the service it lives on until it is revoked there."""
-        return await _ended(self._starter.revoke, partner)
+    @overload
+    async def revoke(
+        self, partner: str, *, everywhere: Literal[False] = False, customer_consents: Literal[False] = False
+    ) -> bool: ...
+    @overload
+    async def revoke(
+        self, partner: str, *, everywhere: Literal[True], customer_consents: bool = False
+    ) -> dict[str, Any]: ...
+    @overload
+    async def revoke(
+        self, partner: str, *, everywhere: bool = False, customer_consents: Literal[True]
+    ) -> dict[str, Any]: ...
+    @overload
+    async def revoke(
+        self, partner: str, *, everywhere: bool = False, customer_consents: bool = False
+    ) -> bool | dict[str, Any]: ...
+    async def revoke(
+        self, partner: str, *, everywhere: bool = False, customer_consents: bool = False
+    ) -> bool | dict[str, Any]:
+        """Removes a partner's grant from this store; at the service it lives on unless `everywhere` ends the account's sign-ins."""
+        return await _ended(self._starter.revoke, partner, everywhere, customer_consents)
+
+    async def plan_incident(
+        self,
+        partners: Iterable[str] = (),
+        *,
+        all: bool = False,
+        keep_credential: bool = False,
+        customer_consents: bool = False,
+    ) -> dict[str, Any]:
+        """The steps that an incident would take, for these partners or for all. Sends nothing and changes nothing."""
+        return await _ended(self._starter.plan_incident, partners, all, keep_credential, customer_consents)
+
+    async def run_incident(
+        self,
+        partners: Iterable[str] = (),
+        *,
+        all: bool = False,
+        keep_credential: bool = False,
+        customer_consents: bool = False,
+        evidence: str | os.PathLike[str] | None = None,
+        progress: Callable[[dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Takes those steps, and goes on where an earlier run was cut short. Calls `progress(step)` in the event loop as each ends."""
+        loop = asyncio.get_running_loop()
+
+        def tell(step: dict[str, Any]) -> None:
+            if progress is not None:
+                loop.call_soon_threadsafe(progress, step)
+
+        asked = (partners, all, keep_credential, customer_consents, evidence, tell)
+        return await _ended(self._starter.run_incident, *asked)
+
+    async def audit_verify(self, anchor: str | None = None, from_line: int = 1) -> dict[str, Any]:
+        """Checks the audit record from its first line to its last."""
+        return await _ended(self._starter.audit_verify, anchor, from_line)
+
+    async def audit_show(
+        self,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        partner: str | None = None,
+        customer: str | None = None,
+        purpose: str | None = None,
+        audience: str | None = None,
+        operation: str | None = None,
+        outcome: str | None = None,
+    ) -> dict[str, Any]:
+        """The lines of the audit record that are wanted, oldest first. Checks nothing."""
+        asked = (since, until, partner, customer, purpose, audience, operation, outcome)
+        return await _ended(self._starter.audit_show, *asked)
+
+    @property
+    def store_condition(self) -> dict[str, Any]:
+        """How the store is, as far as is known without asking it. Sends nothing."""
+        return self._app.store_condition
 
     async def customers(self, partner: str | None = None, purpose: str | None = None) -> dict[str, Any]:
         """A partner's customers. The partner may be left out where there is one grant."""

@@ -2,6 +2,7 @@
 
 use partnersam::Audience;
 use partnersam::error::{Error, ErrorKind};
+use partnersam::hosts::Hosts;
 use partnersam::protocol::claims_challenge;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -9,7 +10,6 @@ use pyo3::types::{PyString, PyTuple};
 
 use crate::credential::Credential;
 use crate::error::Failure;
-use crate::hosts::Hosts;
 
 /// Signs requests: give it as `auth=` to `requests` or `httpx`. It sets the `Authorization` header of a request over https to a host of its audience,
 /// and refuses every other with HostNotAllowed. Where the answer is a challenge for claims, the request is sent once more with a token that satisfies them.

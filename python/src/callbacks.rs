@@ -1,5 +1,7 @@
 //! Python callables by which the app proves itself.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use partnersam::app::credential::Callbacks;
 use partnersam::error::{Error, ErrorKind, Result};
 use pyo3::exceptions::PyTypeError;
@@ -33,19 +35,36 @@ pub(crate) fn callbacks(
     Ok(callbacks)
 }
 
-/// What it raises goes to `sys.unraisablehook`, with its traceback: it may say more than an error here may hold. The error names its type.
+/// What a callable raised, tied to the error that it became. Whoever raises that error takes it as the `__cause__`; one that nobody raises, because another
+/// credential helped or nobody waits any more, goes to `sys.unraisablehook`. It may say more than an error here may hold, so the error names its type only.
+pub(crate) struct Raised(Mutex<Option<PyErr>>);
+
+impl Raised {
+    /// Taken once: a refusal that is remembered must not keep a traceback alive, and is no news the second time.
+    pub(crate) fn take(error: &Error) -> Option<PyErr> {
+        error.attached::<Self>()?.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        if let Some(raised) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            Python::try_attach(|py| raised.write_unraisable(py, None));
+        }
+    }
+}
+
 fn call<T>(
     name: &'static str,
     callable: &Py<PyAny>,
     run: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<T>,
 ) -> Result<T> {
     let outcome = Python::try_attach(|py| {
-        let callable = callable.bind(py);
-        run(py, callable).map_err(|raised| {
+        run(py, callable.bind(py)).map_err(|raised| {
             let kind = raised.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
-            raised.write_unraisable(py, Some(callable));
             Error::new(ErrorKind::AppCredentialInvalid, "token", format!("the {name} callable raised {kind}"))
-                .with_hint("see the traceback that Python printed, and correct the callable")
+                .with_hint("see the exception that it raised, and correct the callable")
+                .with_attached(Arc::new(Raised(Mutex::new(Some(raised)))))
         })
     });
     outcome.unwrap_or_else(|| Err(Error::new(ErrorKind::Cancelled, "token", "the interpreter is on its way out")))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use partnersam::app::customers::report::{ListReport, OutcomeReport, Run, RunReport};
+use partnersam::app::customers::report::{ListReport, OutcomeReport, Run};
 use partnersam::app::customers::{CustomerOutcome, CustomersRequest, DesiredGrants, Progress, read_grants};
 use partnersam::{App, TenantRef};
 use pyo3::prelude::*;
@@ -72,26 +72,18 @@ pub(crate) fn run(py: Python<'_>, handle: &Handle, how: How, run: Run, wanted: W
     let raised = Arc::new(Mutex::new(None));
     let seen = raised.clone();
     let operation = move |app: App| async move {
-        let mut all: Vec<CustomerOutcome> = Vec::new();
-        let each = |at: Progress, outcome: CustomerOutcome| {
-            if let Some(progress) = &progress {
-                let document = value(&OutcomeReport::new(&outcome));
-                let told = Python::try_attach(|py| {
-                    progress.call1(py, (at.done, at.total, json::to_python(py, &document)?)).map(drop)
-                });
-                if let Some(Err(error)) = told {
-                    // The run goes on; the first exception is raised at its end.
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
+        let each = |at: Progress, outcome: &CustomerOutcome| {
+            let Some(progress) = &progress else { return };
+            let document = value(&OutcomeReport::new(outcome));
+            let told = Python::try_attach(|py| {
+                progress.call1(py, (at.done, at.total, json::to_python(py, &document)?)).map(drop)
+            });
+            if let Some(Err(error)) = told {
+                // The run goes on; the first exception is raised at its end.
+                seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
-            all.push(outcome);
         };
-        let summary = match run {
-            Run::Plan => app.plan_customers(&request, each).await?,
-            Run::Apply => app.apply_customers(&request, each).await?,
-        };
-        let partner = app.partner_of(request.partner.as_ref()).await?;
-        Ok(value(&RunReport::new(run, partner, &request, &summary, &all)))
+        app.customers_document(run, &request, each).await
     };
     perform(py, handle, how, operation, move |py, document| {
         if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -6,6 +6,7 @@ use partnersam::error::{EntraDetails, Error, ErrorKind, Retry};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::callbacks::Raised;
 use crate::json::to_python;
 
 /// An [`Error`] on its way to Python; `?` turns it into the exception.
@@ -30,7 +31,12 @@ impl From<Failure> for PyErr {
 pub(crate) fn to_exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     static FROM_DOCUMENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let document = serde_json::to_value(error.to_document()).unwrap_or_default();
-    FROM_DOCUMENT.import(py, "partnersam.exceptions", "from_document")?.call1((to_python(py, &document)?,))
+    let from_document = FROM_DOCUMENT.import(py, "partnersam.exceptions", "from_document")?;
+    let exception = from_document.call1((to_python(py, &document)?,))?;
+    if let Some(raised) = Raised::take(error) {
+        PyErr::from_value(exception.clone()).set_cause(py, Some(raised));
+    }
+    Ok(exception)
 }
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {

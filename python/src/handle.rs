@@ -89,7 +89,7 @@ impl Handle {
     /// Closes the app once the calls that are under way have ended.
     pub(crate) fn close(&self, py: Python<'_>) {
         let app = self.app.swap(None);
-        py.detach(|| let_go(app));
+        py.detach(|| drop(app));
     }
 }
 
@@ -98,17 +98,9 @@ impl Drop for Handle {
         let Some(app) = self.app.swap(None) else { return };
         let mut app = Some(app);
         // Its last saves need no interpreter, and may be waiting for a thread that waits for the lock we hold.
-        if Python::try_attach(|py| py.detach(|| let_go(app.take()))).is_none() {
-            let_go(app.take());
+        if Python::try_attach(|py| py.detach(|| drop(app.take()))).is_none() {
+            drop(app.take());
         }
-    }
-}
-
-/// Ends the app if this was the last hold on it. A runtime cannot be ended from one of its own threads.
-fn let_go(app: Option<Arc<blocking::App>>) {
-    if app.is_some() && tokio::runtime::Handle::try_current().is_ok() {
-        // Where no thread can be started any more, the process is about to end.
-        let _ = std::thread::Builder::new().spawn(move || drop(app));
     }
 }
 

@@ -26,6 +26,10 @@ impl Names {
         Ok(self.0.iter().map(|name| name.parse()).collect::<partnersam::Result<_>>().map_err(Failure::from)?)
     }
 
+    pub(crate) fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
     pub(crate) fn audiences(&self) -> PyResult<Vec<Audience>> {
         self.parsed()
     }

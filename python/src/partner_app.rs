@@ -8,6 +8,8 @@ use partnersam::app::consent::{ConsentOptions, ConsentRequest, ResponseMode};
 use partnersam::app::credentials::CredentialReport;
 use partnersam::app::customers::report::Run;
 use partnersam::app::doctor::DoctorRequest;
+use partnersam::app::import::ImportOptions;
+use partnersam::app::incident::RevokeOptions;
 use partnersam::app::renew;
 use partnersam::app::token::TokenRequest;
 use partnersam::clock::{Clock, SystemClock};
@@ -16,7 +18,7 @@ use partnersam::{Config, TenantRef};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -24,6 +26,7 @@ use crate::callbacks::callbacks;
 use crate::consent::{Completing, ConsentLink, Consented, DeviceConsent, reply};
 use crate::credential::Credential;
 use crate::customers::{self, Wanted};
+use crate::documents;
 use crate::error::{Failure, invalid};
 use crate::grant::{Grant, Renewed};
 use crate::handle::Handle;
@@ -241,8 +244,8 @@ impl PartnerApp {
 
     /// Takes over a refresh token from elsewhere, once it has proved itself.
     #[pyo3(
-        signature = (partner, refresh_token, audiences=Names::default(), allow_without_mfa=false),
-        text_signature = "($self, partner, refresh_token, audiences=(), allow_without_mfa=False)"
+        signature = (partner, refresh_token, audiences=Names::default(), allow_without_mfa=false, purpose=None),
+        text_signature = "($self, partner, refresh_token, audiences=(), allow_without_mfa=False, purpose=None)"
     )]
     fn import_grant(
         &self,
@@ -251,8 +254,10 @@ impl PartnerApp {
         refresh_token: &str,
         audiences: Names,
         allow_without_mfa: bool,
+        purpose: Option<String>,
     ) -> PyResult<Py<PyAny>> {
-        self.operations().import_grant(py, How::Here, &partner, refresh_token, audiences, allow_without_mfa)
+        let options = ImportOptions { audiences: audiences.audiences()?, purpose, allow_without_mfa };
+        self.operations().import_grant(py, How::Here, &partner, refresh_token, options)
     }
 
     /// Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time).
@@ -266,9 +271,87 @@ impl PartnerApp {
         self.operations().renew_due(py, How::Here, within_days, progress)
     }
 
-    /// Removes a partner's grant from this store. At the service it lives on until it is revoked there. False where there was none.
-    fn revoke(&self, py: Python<'_>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        self.operations().revoke(py, How::Here, &partner)
+    /// Removes a partner's grant from this store; false where there was none. At the service it lives on until it is revoked there: `everywhere` ends the
+    /// account's sign-ins, `customer_consents` withdraws what the app is consented to at the partner's customers. With either, what
+    /// `partnersam revoke --json` prints.
+    #[pyo3(signature = (partner, *, everywhere=false, customer_consents=false))]
+    fn revoke(
+        &self,
+        py: Python<'_>,
+        partner: Bound<'_, PyString>,
+        everywhere: bool,
+        customer_consents: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let options = RevokeOptions { everywhere, customer_consents };
+        documents::revoke(py, &self.handle, How::Here, named(&partner)?, options)
+    }
+
+    /// The steps that an incident would take. Sends nothing and changes nothing.
+    #[pyo3(
+        signature = (partners=Names::default(), *, all=false, keep_credential=false, customer_consents=false),
+        text_signature = "($self, partners=(), *, all=False, keep_credential=False, customer_consents=False)"
+    )]
+    fn plan_incident(
+        &self,
+        py: Python<'_>,
+        partners: Names,
+        all: bool,
+        keep_credential: bool,
+        customer_consents: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let request = incident(&partners, all, keep_credential, customer_consents, None);
+        documents::plan_incident(py, &self.handle, How::Here, &request)
+    }
+
+    /// Takes those steps, leaves a file of evidence, and goes on where an earlier run was cut short. Calls `progress(step)` as each ends.
+    #[pyo3(
+        signature = (partners=Names::default(), *, all=false, keep_credential=false, customer_consents=false, evidence=None, progress=None),
+        text_signature = "($self, partners=(), *, all=False, keep_credential=False, customer_consents=False, evidence=None, progress=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn run_incident(
+        &self,
+        py: Python<'_>,
+        partners: Names,
+        all: bool,
+        keep_credential: bool,
+        customer_consents: bool,
+        evidence: Option<PathBuf>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = incident(&partners, all, keep_credential, customer_consents, evidence);
+        documents::run_incident(py, &self.handle, How::Here, &request, progress)
+    }
+
+    /// Checks the audit record from its first line to its last; `anchor` is an end of it that was noted before, elsewhere.
+    #[pyo3(signature = (anchor=None, from_line=1))]
+    fn audit_verify(&self, py: Python<'_>, anchor: Option<&str>, from_line: u64) -> PyResult<Py<PyAny>> {
+        documents::audit_verify(py, &self.handle, How::Here, anchor, from_line)
+    }
+
+    /// Lines of the audit record, oldest first, of those that are wanted. Checks nothing.
+    #[pyo3(signature = (*, since=None, until=None, partner=None, customer=None, purpose=None, audience=None, operation=None, outcome=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn audit_show(
+        &self,
+        py: Python<'_>,
+        since: Option<String>,
+        until: Option<String>,
+        partner: Option<String>,
+        customer: Option<String>,
+        purpose: Option<String>,
+        audience: Option<String>,
+        operation: Option<String>,
+        outcome: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let query = query(since, until, partner, customer, purpose, audience, operation, outcome);
+        documents::audit_show(py, &self.handle, How::Here, &query)
+    }
+
+    /// How the store is, as far as is known without asking it: `condition` (`ok` or `degraded`), and why.
+    #[getter]
+    fn store_condition(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        documents::store_condition(py, &self.handle)
     }
 
     /// A partner's customers, as one document. The partner may be left out where there is one grant.
@@ -478,6 +561,7 @@ impl Starter {
         self.operations().grant(py, How::Tell(done), &partner)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn import_grant(
         &self,
         py: Python<'_>,
@@ -486,8 +570,10 @@ impl Starter {
         refresh_token: &str,
         audiences: Names,
         allow_without_mfa: bool,
+        purpose: Option<String>,
     ) -> PyResult<Py<PyAny>> {
-        self.operations().import_grant(py, How::Tell(done), &partner, refresh_token, audiences, allow_without_mfa)
+        let options = ImportOptions { audiences: audiences.audiences()?, purpose, allow_without_mfa };
+        self.operations().import_grant(py, How::Tell(done), &partner, refresh_token, options)
     }
 
     fn renew(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
@@ -545,8 +631,73 @@ impl Starter {
         customers::run(py, &self.handle, How::Tell(done), Run::Apply, wanted)
     }
 
-    fn revoke(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        self.operations().revoke(py, How::Tell(done), &partner)
+    fn revoke(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Bound<'_, PyString>,
+        everywhere: bool,
+        customer_consents: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let options = RevokeOptions { everywhere, customer_consents };
+        documents::revoke(py, &self.handle, How::Tell(done), named(&partner)?, options)
+    }
+
+    fn plan_incident(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partners: Names,
+        all: bool,
+        keep_credential: bool,
+        customer_consents: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let request = incident(&partners, all, keep_credential, customer_consents, None);
+        documents::plan_incident(py, &self.handle, How::Tell(done), &request)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn run_incident(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partners: Names,
+        all: bool,
+        keep_credential: bool,
+        customer_consents: bool,
+        evidence: Option<PathBuf>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = incident(&partners, all, keep_credential, customer_consents, evidence);
+        documents::run_incident(py, &self.handle, How::Tell(done), &request, progress)
+    }
+
+    fn audit_verify(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        anchor: Option<&str>,
+        from_line: u64,
+    ) -> PyResult<Py<PyAny>> {
+        documents::audit_verify(py, &self.handle, How::Tell(done), anchor, from_line)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn audit_show(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        since: Option<String>,
+        until: Option<String>,
+        partner: Option<String>,
+        customer: Option<String>,
+        purpose: Option<String>,
+        audience: Option<String>,
+        operation: Option<String>,
+        outcome: Option<String>,
+    ) -> PyResult<Py<PyAny>> {
+        let query = query(since, until, partner, customer, purpose, audience, operation, outcome);
+        documents::audit_show(py, &self.handle, How::Tell(done), &query)
     }
 }
 
@@ -737,16 +888,15 @@ impl Operations<'_> {
         how: How,
         partner: &Bound<'_, PyString>,
         refresh_token: &str,
-        names: Names,
-        allow_without_mfa: bool,
+        options: ImportOptions,
     ) -> PyResult<Py<PyAny>> {
-        let (partner, audiences, options) = (named(partner)?, names.audiences()?, ConsentOptions { allow_without_mfa });
+        let partner = named(partner)?;
         let token = RefreshToken::new(refresh_token);
         perform(
             py,
             self.0,
             how,
-            move |app| async move { app.import_grant(&partner, token, &audiences, options).await },
+            move |app| async move { app.import_grant(&partner, token, &options).await },
             |py, consented| object(py, Consented::new(py, consented)?),
         )
     }
@@ -795,17 +945,6 @@ impl Operations<'_> {
             Ok(renewed.into_pyobject(py)?.unbind())
         })
     }
-
-    fn revoke(&self, py: Python<'_>, how: How, partner: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        let partner = named(partner)?;
-        perform(
-            py,
-            self.0,
-            how,
-            move |app| async move { app.revoke(&partner).await },
-            |py, removed| Ok(removed.into_pyobject(py)?.to_owned().into_any().unbind()),
-        )
-    }
 }
 
 fn object<T: pyo3::PyClass + Into<pyo3::PyClassInitializer<T>>>(py: Python<'_>, value: T) -> PyResult<Py<PyAny>> {
@@ -837,6 +976,37 @@ fn consent_request(
         login_hint,
         response_mode,
         ..ConsentRequest::new(named(partner)?)
+    })
+}
+
+/// The document that the core reads an incident from.
+fn incident(
+    partners: &Names,
+    all: bool,
+    keep_credential: bool,
+    customer_consents: bool,
+    evidence: Option<PathBuf>,
+) -> Value {
+    json!({
+        "partners": partners.as_slice(), "all": all, "keep_credential": keep_credential, "customer_consents": customer_consents, "evidence": evidence,
+    })
+}
+
+/// The document that the core reads a query from.
+#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+fn query(
+    since: Option<String>,
+    until: Option<String>,
+    partner: Option<String>,
+    customer: Option<String>,
+    purpose: Option<String>,
+    audience: Option<String>,
+    operation: Option<String>,
+    outcome: Option<String>,
+) -> Value {
+    json!({
+        "since": since, "until": until, "partner": partner, "customer": customer, "purpose": purpose, "audience": audience, "operation": operation,
+        "outcome": outcome,
     })
 }
 

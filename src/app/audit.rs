@@ -3,6 +3,8 @@
 //! Consent, import, revocation and the other operations that change who can do what write a line before they act (`begun`) and one with their end; where the
 //! first cannot be written they do not act. The issue of a token writes one line. Which of the two holds for an operation is decided here.
 
+pub mod show;
+
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -63,7 +65,7 @@ pub struct AuditConfig {
     pub rotate_bytes: u64,
     /// What happens to the issue of a token when its line cannot be written.
     pub when_unwritable: WhenUnwritable,
-    /// Whether a token that is found in memory has a line, too.
+    /// Whether an answer from memory has a line, too: a token that is found there, and a refusal that is repeated from there.
     pub memory_hits: bool,
 }
 
@@ -208,18 +210,20 @@ impl Inner {
         entry
     }
 
-    /// The line of a token that was found in memory, where that is asked for.
-    pub(super) fn record_hit(&self, key: &CacheKey, token: &Token) -> Result<()> {
+    /// The line of an answer from memory, where that is asked for: of a token, or of a refusal, which has a line of the time when the service gave it and
+    /// may be repeated as often as a loop turns.
+    pub(super) fn record_hit(&self, key: &CacheKey, answer: std::result::Result<&Token, &Error>) -> Result<()> {
         if !self.config.audit.memory_hits {
             return Ok(());
         }
         let record = self.auditor.record.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // What is in memory was issued in this process, and that was recorded, unless nothing is.
         let Some(record) = record else { return Ok(()) };
-        let issued = Ok((token.mfa, token.correlation_id.clone()));
+        let is_issue = answer.is_ok();
+        let issued = answer.map(|token| (token.mfa, token.correlation_id.clone()));
         let mut entry = self.issue_entry("token", key, "memory", issued);
         entry.missed = self.auditor.missed.load(Ordering::Relaxed);
-        self.stop_or_go_on(record.append(&entry, false).map(drop), true)
+        self.stop_or_go_on(record.append(&entry, false).map(drop), is_issue)
     }
 
     /// The line of a request for a token that came to nothing before it was known whose.

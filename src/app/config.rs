@@ -247,7 +247,12 @@ impl Config {
             (Some(emulator), _) => {
                 let played = emulator.cloud.clone().map(|name| ("the emulator's cloud".to_owned(), name));
                 let played = parsed::<Cloud>(played, "public, us-government or china")?.unwrap_or_default();
-                Authority::emulator(&emulator.authority, &emulator.partner_center, &emulator.graph)?.playing(played)
+                let authority = Authority::emulator(&emulator.authority, &emulator.partner_center, &emulator.graph)?
+                    .playing(played);
+                match &emulator.arm {
+                    Some(arm) => authority.with_emulated_arm(arm)?,
+                    None => authority,
+                }
             }
             (None, Some(generic)) => {
                 Authority::generic(&generic.name, &generic.issuer, generic.one_use_refresh_tokens)?

@@ -11,22 +11,33 @@ use crate::ids::{TenantId, TenantRef};
 use crate::secret::RefreshToken;
 use crate::store::Taint;
 
+/// What an imported token is to be used for, and how.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// The services that are proved at once; those of the purpose, or the usual ones, when empty.
+    pub audiences: Vec<Audience>,
+    /// Why: a declared purpose, or words for the record where none is declared; the configuration's own when left out.
+    pub purpose: Option<String>,
+    /// Store the grant even though MFA was not proved. Partner Center refuses its tokens.
+    pub allow_without_mfa: bool,
+}
+
 impl App {
     /// Takes over a partner's refresh token that was obtained elsewhere for this same app. It is redeemed first, MFA is proved as at a consent, and
     /// only then is anything stored.
     ///
-    /// Errors: `GrantExpired`, `GrantRevoked` and their kin where it does not redeem; `MfaNotProved`; `MfaDowngrade`.
+    /// Errors: `GrantExpired`, `GrantRevoked` and their kin where it does not redeem; `MfaNotProved`; `MfaDowngrade`; `PurposeUnknown` and its kin before
+    /// anything is sent.
     pub async fn import_grant(
         &self,
         partner: &TenantRef,
         refresh_token: RefreshToken,
-        audiences: &[Audience],
-        options: ConsentOptions,
+        options: &ImportOptions,
     ) -> Result<Consented> {
-        let (inner, partner, audiences) = (self.inner().clone(), partner.clone(), audiences.to_vec());
+        let (inner, partner, options) = (self.inner().clone(), partner.clone(), options.clone());
         let named = partner.clone();
         // A task of its own: once redeemed, the new token must be saved even if the caller gives up.
-        let task = tokio::spawn(async move { inner.import_grant(partner, refresh_token, audiences, options).await });
+        let task = tokio::spawn(async move { inner.import_grant(partner, refresh_token, options).await });
         task.await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "import", "the import ended before its time")))
             .map_err(|error| error.in_operation("import").with_context("partner", named))
@@ -38,10 +49,10 @@ impl Inner {
         &self,
         partner: TenantRef,
         refresh_token: RefreshToken,
-        audiences: Vec<Audience>,
-        options: ConsentOptions,
+        options: ImportOptions,
     ) -> Result<Consented> {
-        let (purpose, audiences) = self.consent_purpose(None, &audiences)?;
+        let (purpose, audiences) = self.consent_purpose(options.purpose.as_deref(), &options.audiences)?;
+        let options = ConsentOptions { allow_without_mfa: options.allow_without_mfa };
         let tenant = self.tenant(&partner).await?;
         let first = first_audience(&audiences);
         self.store.check_writable().await?;

@@ -24,6 +24,7 @@ mod purposes;
 mod redeem;
 pub mod renew;
 pub mod report;
+pub mod request;
 pub mod token;
 mod token_cache;
 #[cfg(feature = "keyvault")]

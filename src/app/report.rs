@@ -2,12 +2,15 @@
 //! UTC, durations in whole seconds, a field that is not known null or empty and never absent.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::consent::Consented;
 use super::grants::GrantStatus;
+use super::incident::{Revoked, StepOutcome};
+use super::renew::Renewed;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorDocument};
-use crate::store::{GrantState, Taint};
+use crate::store::{GrantState, StoreCondition, Taint};
 
 /// A grant without its secret.
 #[derive(Debug, Serialize)]
@@ -115,6 +118,87 @@ impl<'a> ConsentReport<'a> {
             expires_in: consented.expires_on.since(now),
             taints: taint_words(&consented.taints),
             audiences: audiences.collect(),
+        }
+    }
+}
+
+/// Renewals, each with its end.
+#[derive(Debug, Serialize)]
+pub struct RenewReport<'a> {
+    schema_version: u32,
+    renewed: usize,
+    failed: usize,
+    partners: Vec<RenewedReport<'a>>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub struct RenewedReport<'a> {
+    partner: String,
+    expires_on: Option<String>,
+    error: Option<ErrorDocument<'a>>,
+}
+
+impl<'a> RenewReport<'a> {
+    /// The document of these renewals.
+    pub fn new(renewed: &'a [Renewed]) -> Self {
+        let failed = renewed.iter().filter(|renewed| renewed.result.is_err()).count();
+        let partners = renewed.iter().map(RenewedReport::new).collect();
+        Self { schema_version: 1, renewed: renewed.len() - failed, failed, partners }
+    }
+}
+
+impl<'a> RenewedReport<'a> {
+    /// The document of one renewal, for who takes them as they come.
+    pub fn new(renewed: &'a Renewed) -> Self {
+        Self {
+            partner: renewed.partner.to_string(),
+            expires_on: renewed.result.as_ref().ok().map(ToString::to_string),
+            error: renewed.result.as_ref().err().map(Error::to_document),
+        }
+    }
+}
+
+/// A revocation, with what was done at the service and here.
+#[derive(Debug, Serialize)]
+pub struct RevokeReport<'a> {
+    schema_version: u32,
+    partner: String,
+    removed: bool,
+    store: &'a str,
+    steps: Vec<Value>,
+}
+
+impl<'a> RevokeReport<'a> {
+    /// The document of `revoked`; `store` is where the grant was.
+    pub fn new(revoked: &Revoked, store: &'a str) -> Self {
+        Self {
+            schema_version: 1,
+            partner: revoked.partner.to_string(),
+            removed: revoked.removed,
+            store,
+            steps: revoked.steps.iter().map(StepOutcome::to_document).collect(),
+        }
+    }
+}
+
+/// How the store is.
+#[derive(Debug, Serialize)]
+pub struct StoreReport<'a> {
+    schema_version: u32,
+    store: &'a str,
+    condition: &'static str,
+    error: Option<ErrorDocument<'a>>,
+}
+
+impl<'a> StoreReport<'a> {
+    /// The document of the condition of the store at `store`.
+    pub fn new(condition: &'a StoreCondition, store: &'a str) -> Self {
+        Self {
+            schema_version: 1,
+            store,
+            condition: condition.as_str(),
+            error: condition.error().map(Error::to_document),
         }
     }
 }

@@ -186,7 +186,7 @@ impl App {
         let key = CacheKey { partner, tenant, audience, purpose };
         let token = inner.tokens.get(&key).filter(|token| token.is_fresh(inner.clock.now()));
         if let Some(token) = &token {
-            inner.record_hit(&key, token)?;
+            inner.record_hit(&key, Ok(token))?;
         }
         Ok(token)
     }
@@ -246,7 +246,7 @@ impl Inner {
         let bypass = fresh || claims.is_some();
         let old = if bypass { None } else { self.tokens.get(&key) };
         if let Some(token) = old.as_ref().filter(|token| token.is_fresh(now)) {
-            self.record_hit(&key, token)?;
+            self.record_hit(&key, Ok(token))?;
             return Ok(token.clone());
         }
         let old = old.filter(|token| token.is_usable(now));
@@ -258,6 +258,7 @@ impl Inner {
             return Ok(token.clone());
         }
         if let Some(refusal) = self.negative.get(&key, claims.as_deref()) {
+            self.record_hit(&key, Err(&refusal))?;
             return Err(refusal);
         }
         let inner = self.clone();

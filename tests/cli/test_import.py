@@ -59,6 +59,20 @@ def test_in_an_argument_it_is_refused_and_not_repeated(cli: Cli) -> None:
     assert secret not in answer.stdout + answer.stderr
 
 
+def test_for_a_purpose(cli: Cli, token: str, tmp_path: Path) -> None:
+    cli("import", "fabrikam.com", "--purpose", "billing", stdin=token).expect()
+    assert status(cli)[0]["purpose"] == "billing"
+    shown = cli("audit", "show", "--operation", "import", "--purpose", "billing", "--json").expect().stdout
+    assert [json.loads(line)["outcome"] for line in shown.splitlines()] == ["begun", "ok"]
+    declared = tmp_path / "declared.toml"
+    declared.write_text('[purposes.onboarding]\naudiences = ["partner-center"]\n')
+    with_purposes = cli.with_env(PARTNERSAM_CONFIG=declared)
+    refused = with_purposes("import", "fabrikam.com", "--purpose", "billing", "--json", stdin=token)
+    assert refused.json["error"]["id"] == "PurposeUnknown"
+    report = with_purposes("import", "fabrikam.com", "--purpose", "onboarding", "--json", stdin=token).expect().json
+    assert [each["audience"] for each in report["audiences"]] == ["partner-center"]
+
+
 @pytest.mark.parametrize("given", ["", "\n", "one two", '"quoted"\nlines', "ü"])
 def test_what_is_no_token_is_refused_before_it_is_sent(cli: Cli, emulator: Emulator, given: str) -> None:
     cli("import", "fabrikam.com", stdin=given).expect(2)

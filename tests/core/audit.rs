@@ -181,6 +181,30 @@ async fn hits_in_memory_are_recorded_where_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refusals_from_memory_are_recorded_where_that_is_asked_for_and_fill_no_disk_otherwise() {
+    let world = World::new().await;
+    world.consent().await;
+    world
+        .scenario(serde_json::json!({
+            "error_for": { "audience": "graph", "error": "invalid_grant", "error_codes": [50076], "suberror": "basic_action" },
+        }))
+        .await;
+    for (hits, expected) in [(true, 2), (false, 0)] {
+        let (app, _) = world.watched_app(|config| config.audit.memory_hits = hits).await;
+        let mut fresh = graph();
+        fresh.fresh = true;
+        app.token(&fresh).await.expect_err("a refusal");
+        let before = lines(&app, 0).await.len();
+        world.forget_requests().await;
+        for _ in 0..2 {
+            app.token(&fresh).await.expect_err("the same from memory");
+        }
+        assert!(world.requests().await.is_empty(), "it was from memory");
+        assert_eq!(lines(&app, before).await, vec![line("token", "failed", "memory"); expected]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_without_its_key_is_not_begun_anew() {
     let world = World::new().await;
     world.consent().await;

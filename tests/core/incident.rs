@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use partnersam::app::App;
 use partnersam::app::credential::certificate::{CertificateFile, CertificateFiles};
-use partnersam::app::credential::signer::ExternalSigner;
+use partnersam::app::credential::signer::{ExternalSigner, Signer as _};
 use partnersam::app::credential::{AssertionCredential, Credentials, SecretCredential};
 use partnersam::app::incident::{Incident, IncidentRequest, RevokeOptions, StepState};
 use partnersam::audit::read::Filter;
@@ -417,6 +418,28 @@ async fn a_certificate_is_replaced_in_its_own_form_and_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_finds_a_key_without_its_certificate_meanwhile() {
+    let world = World::new().await;
+    let files = certificate_files(&world, "app", "two");
+    let ended = Arc::new(AtomicBool::new(false));
+    let (read, end) = (files.clone(), ended.clone());
+    let reader = std::thread::spawn(move || {
+        let mut seen = std::collections::HashSet::new();
+        while !end.load(Ordering::Relaxed) {
+            // As a process that has just started reads them.
+            let certificate = CertificateFile::new(read.clone()).certificate().expect("a certificate with its key");
+            seen.insert(certificate.thumbprint());
+        }
+        seen.len()
+    });
+    let (app, _) = world.watched_app(|config| config.credentials = by_certificate(&files)).await;
+    let incident = app.run_incident(&only_the_app(), |_| {}).await.expect("an incident");
+    assert!(incident.steps.iter().all(|end| end.state == StepState::Done), "{:#?}", incident.steps);
+    ended.store(true, Ordering::Relaxed);
+    assert_eq!(reader.join().expect("no failure"), 2, "the old one and the new one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_whose_rotation_was_cut_short_is_gone_on_with() {
     for form in ["pem", "two"] {
         let world = World::new().await;
@@ -473,7 +496,6 @@ async fn a_key_that_is_elsewhere_is_left_to_a_person_in_plain_words() {
     let key = CertificateFile::new(files.clone());
     let certificate = partnersam::app::credential::certificate::Certificate::from_pem_file(&files.certificate);
     let signer = ExternalSigner::new(certificate.expect("a certificate"), move |algorithm, message| {
-        use partnersam::app::credential::signer::Signer as _;
         futures_util::FutureExt::now_or_never(key.sign(algorithm, message)).expect("it does not wait")
     });
     let credentials = Credentials::one(AssertionCredential::new(signer));

@@ -4,6 +4,7 @@
 mod app_only;
 mod audit;
 mod authority;
+mod blocking;
 mod claims;
 mod consent;
 mod customers;

@@ -1,5 +1,5 @@
 use partnersam::ErrorKind;
-use partnersam::app::consent::ConsentOptions;
+use partnersam::app::import::ImportOptions;
 use partnersam::secret::RefreshToken;
 use partnersam::store::Taint;
 use serde_json::json;
@@ -46,7 +46,7 @@ async fn an_import_is_proved_before_it_is_stored() {
     let world = World::new().await;
     let error = world
         .app
-        .import_grant(&partner(), RefreshToken::new("not-a-real-token"), &[], ConsentOptions::default())
+        .import_grant(&partner(), RefreshToken::new("not-a-real-token"), &ImportOptions::default())
         .await
         .expect_err("not a token");
     assert!(
@@ -74,7 +74,7 @@ async fn an_import_is_proved_before_it_is_stored() {
     let token = seeded["grants"][0]["refresh_token"].as_str().expect("a token");
     let imported = world
         .app
-        .import_grant(&partner(), RefreshToken::new(token), &[], ConsentOptions::default())
+        .import_grant(&partner(), RefreshToken::new(token), &ImportOptions::default())
         .await
         .expect("an import");
     assert!(imported.taints.contains(&Taint::Imported));

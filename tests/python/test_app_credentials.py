@@ -84,7 +84,6 @@ def test_an_assertion_is_fetched_for_each_use(emulator: Emulator, home: Path) ->
     assert {each["credential"] for each in emulator.requests()} == {"federated"}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("result", [ValueError("test-secret-in-an-exception"), 7, b""])
 def test_what_a_callable_does_wrong_is_told(emulator: Emulator, home: Path, result: Any) -> None:
     key = Key(emulator, home)
@@ -99,6 +98,33 @@ def test_what_a_callable_does_wrong_is_told(emulator: Emulator, home: Path, resu
             consent(emulator, app)
         assert refused.value.id == "AppCredentialInvalid"
         assert "test-secret" not in f"{refused.value!r} {refused.value} {refused.value.to_dict()}"
+        if isinstance(result, Exception):
+            assert refused.value.__cause__ is result
+        elif result == 7:
+            assert isinstance(refused.value.__cause__, TypeError)
+
+
+def test_what_it_raises_when_nobody_waits_goes_to_the_hook(
+    emulator: Emulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, release, told = Key(emulator, home), threading.Event(), threading.Event()
+
+    def hook(report: Any) -> None:
+        if isinstance(report.exc_value, LookupError):
+            told.set()
+
+    def signer(_algorithm: str, _message: bytes) -> bytes:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        release.wait(20)
+        raise LookupError("test")
+
+    monkeypatch.setattr("sys.unraisablehook", hook)
+    with open_app(emulator, home, signer=signer, certificate_file=str(key.file)) as app:
+        with pytest.raises(KeyboardInterrupt):
+            consent(emulator, app)
+        assert not told.is_set()
+        release.set()
+        assert told.wait(20)
 
 
 def test_ctrl_c_ends_the_wait_for_a_callable(emulator: Emulator, home: Path) -> None:

@@ -127,10 +127,10 @@ def test_a_refresh_token_from_elsewhere_is_proved_before_it_is_stored(emulator: 
     grant = _refresh_token(emulator)
     canary.know("the emulator", grant)
     before = redemptions(emulator)
-    consented = app.import_grant("fabrikam.com", grant, audiences=["partner-center", "graph"])
+    consented = app.import_grant("fabrikam.com", grant, audiences=["partner-center", "graph"], purpose="billing")
     assert redemptions(emulator) > before
     assert (consented.mfa, consented.taints) == ("yes", ["imported"])
-    assert [each.taints for each in app.grants()] == [["imported"]]
+    assert [(each.taints, each.purpose) for each in app.grants()] == [(["imported"], "billing")]
 
 
 def _refresh_token(emulator: Emulator) -> str:

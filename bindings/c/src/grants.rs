@@ -6,6 +6,7 @@ use std::ptr;
 use partnersam::TenantRef;
 use partnersam::app::consent::ConsentOptions;
 use partnersam::app::grants::GrantStatus;
+use partnersam::app::import::ImportOptions;
 use partnersam::app::report::{GrantReport, taint_words};
 use partnersam::clock::{Clock, SystemClock, UnixTime};
 use partnersam::secret::RefreshToken;
@@ -246,11 +247,12 @@ pub unsafe extern "C" fn psam_grant_import(
         let refresh_token = RefreshToken::new(unsafe { text(refresh_token, "refresh_token") }?.trim());
         // SAFETY: as above.
         let audiences = unsafe { self::audiences(audiences, "audiences") }?;
-        let options: ConsentOptions = consent_options(flags)?;
+        let ConsentOptions { allow_without_mfa } = consent_options(flags)?;
+        let options = ImportOptions { audiences, purpose: None, allow_without_mfa };
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(cancel)?;
         watch.check()?;
-        let consented = app.0.import_grant(&partner, refresh_token, &audiences, options, &mut || watch.check())?;
+        let consented = app.0.import_grant(&partner, refresh_token, &options, &mut || watch.check())?;
         out.set(handle::open(ConsentedObject::new(consented))?);
         Ok(())
     };

@@ -113,34 +113,6 @@ pub(crate) struct StatusReport<'a> {
     pub(crate) grants: Vec<GrantReport<'a>>,
 }
 
-/// `renew`.
-#[derive(Debug, Serialize)]
-pub(crate) struct RenewReport<'a> {
-    pub(crate) schema_version: u32,
-    pub(crate) renewed: usize,
-    pub(crate) failed: usize,
-    pub(crate) partners: Vec<RenewedReport<'a>>,
-}
-
-/// One partner of `renew`.
-#[derive(Debug, Serialize)]
-pub(crate) struct RenewedReport<'a> {
-    pub(crate) partner: String,
-    pub(crate) expires_on: Option<String>,
-    pub(crate) error: Option<ErrorDocument<'a>>,
-}
-
-/// `revoke`.
-#[derive(Debug, Serialize)]
-pub(crate) struct RevokeReport<'a> {
-    pub(crate) schema_version: u32,
-    pub(crate) partner: String,
-    pub(crate) removed: bool,
-    pub(crate) store: &'a str,
-    /// What was done at the service and here; empty where only the store was asked for.
-    pub(crate) steps: Vec<serde_json::Value>,
-}
-
 /// `init`.
 #[derive(Debug, Serialize)]
 pub(crate) struct InitReport {

@@ -17,6 +17,8 @@ pub(super) struct EmulatorReady {
     pub(super) authority: String,
     pub(super) partner_center: String,
     pub(super) graph: String,
+    #[serde(default)]
+    pub(super) arm: Option<String>,
     #[cfg(feature = "keyvault")]
     #[serde(default)]
     pub(super) key_vault: Option<String>,

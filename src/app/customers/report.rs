@@ -1,9 +1,11 @@
 //! Customers as the documents that the command line, Python, C and whoever wants JSON have in common.
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Customer, CustomerOutcome, CustomersRequest, Difference, Summary};
-use crate::error::{Error, ErrorDocument};
+use super::{Customer, CustomerOutcome, CustomersRequest, Difference, Progress, Summary};
+use crate::app::App;
+use crate::error::{Error, ErrorDocument, Result};
 use crate::ids::TenantId;
 
 /// A list of customers.
@@ -143,5 +145,31 @@ impl<'a> OutcomeReport<'a> {
                 .collect(),
             error: outcome.error.as_ref().map(Error::to_document),
         }
+    }
+}
+
+impl App {
+    /// A plan or its application, whole, as a document; `each` hears of every customer as it is done.
+    ///
+    /// Errors: as for [`App::plan_customers`] and [`App::apply_customers`].
+    pub async fn customers_document(
+        &self,
+        run: Run,
+        request: &CustomersRequest,
+        mut each: impl FnMut(Progress, &CustomerOutcome) + Send,
+    ) -> Result<Value> {
+        let mut all = Vec::new();
+        let keep = |at: Progress, outcome: CustomerOutcome| {
+            each(at, &outcome);
+            all.push(outcome);
+        };
+        let summary = match run {
+            Run::Plan => self.plan_customers(request, keep).await?,
+            Run::Apply => self.apply_customers(request, keep).await?,
+        };
+        let partner = self.partner_of(request.partner.as_ref()).await?;
+        let report = RunReport::new(run, partner, request, &summary, &all);
+        // Texts, numbers and lists cannot fail to become a value.
+        Ok(serde_json::to_value(report).unwrap_or_default())
     }
 }

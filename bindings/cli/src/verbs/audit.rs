@@ -1,11 +1,10 @@
 //! `partnersam audit`: the record of what was done with whose grant.
 
 use clap::Subcommand;
+use partnersam::TenantRef;
+use partnersam::app::audit::show::AuditQuery;
 use partnersam::audit::Anchor;
-use partnersam::audit::read::Filter;
-use partnersam::audit::verify::{self, Finding, Report};
-use partnersam::{TenantRef, clock::UnixTime};
-use serde::Serialize;
+use partnersam::audit::verify::{self, Finding};
 use serde_json::{Map, Value};
 
 use super::{End, Outcome};
@@ -13,7 +12,7 @@ use crate::arguments::tenant;
 use crate::escape::for_terminal;
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{self, SCHEMA_VERSION};
+use crate::output;
 use crate::session::Session;
 use crate::terminal::{Style, Terminal};
 
@@ -66,11 +65,11 @@ struct VerifyArguments {
 #[derive(Debug, clap::Args)]
 struct ShowArguments {
     /// From this time on: 2026-11-22T08:00:00Z, or the beginning of one
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME")]
     since: Option<String>,
 
     /// Before this time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME")]
     until: Option<String>,
 
     /// With this partner's grant
@@ -120,25 +119,13 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     }
 }
 
-#[derive(Serialize)]
-struct VerifyReport<'a> {
-    schema_version: u32,
-    whole: bool,
-    folder: String,
-    anchor: Option<String>,
-    #[serde(flatten)]
-    report: &'a Report,
-}
-
 async fn check(arguments: VerifyArguments, session: &Session<'_>) -> Outcome {
     let (terminal, app) = (session.terminal, session.app().await?);
     let report = app.verify_audit(arguments.anchor.as_ref(), arguments.from).await?;
     let folder = app.audit_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
     let whole = report.faults.is_empty();
     if arguments.json {
-        let anchor = report.anchor.as_ref().map(Anchor::to_string);
-        let document = VerifyReport { schema_version: SCHEMA_VERSION, whole, folder, anchor, report: &report };
-        output::print(terminal, &document)?;
+        output::print(terminal, &app.audit_report(&report))?;
     } else {
         for note in &report.notes {
             terminal.print(format_args!("{}{}", placed(note), note.text))?;
@@ -172,25 +159,13 @@ async fn anchor(session: &Session<'_>) -> Outcome {
 
 async fn show(arguments: ShowArguments, session: &Session<'_>) -> Outcome {
     let (terminal, app) = (session.terminal, session.app().await?);
-    let mut filter = Filter { since: arguments.since, until: arguments.until, fields: Vec::new() };
-    for (name, named) in [("partner", &arguments.partner), ("customer", &arguments.customer)] {
-        if let Some(named) = named {
-            filter.fields.push((name, app.tenant(named).await?.to_string()));
-        }
-    }
-    for (name, value) in [
-        ("purpose", arguments.purpose),
-        ("audiences", arguments.audience),
-        ("operation", arguments.operation),
-        ("outcome", arguments.outcome),
-    ] {
-        filter.fields.extend(value.map(|value| (name, value)));
-    }
+    let ShowArguments { since, until, partner, customer, purpose, audience, operation, outcome, json } = arguments;
+    let query = AuditQuery { since, until, partner, customer, purpose, audience, operation, outcome };
+    let filter = app.audit_filter(&query).await?;
     let mut failure = None;
     let unreadable = app
         .audit_lines(&filter, |line, fields| {
-            let printed =
-                if arguments.json { terminal.print(line) } else { terminal.print(in_words(fields, terminal)) };
+            let printed = if json { terminal.print(line) } else { terminal.print(in_words(fields, terminal)) };
             if failure.is_none() {
                 failure = printed.err();
             }
@@ -231,20 +206,4 @@ fn in_words(fields: &Map<String, Value>, terminal: &Terminal) -> String {
         words.push_str(&format!(" {name}={}", for_terminal(&value)));
     }
     words
-}
-
-/// A time, or the beginning of one: as texts in one zone they are in order.
-fn moment(text: &str) -> Result<String, String> {
-    let shape = UnixTime(0).to_string();
-    let fits = text.len() >= 4
-        && text.len() <= shape.len()
-        && text
-            .bytes()
-            .zip(shape.bytes())
-            .all(|(b, like)| if like.is_ascii_digit() { b.is_ascii_digit() } else { b == like });
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("not a time in UTC such as 2026-11-22T08:00:00Z or 2026-11-22".to_owned())
-    }
 }

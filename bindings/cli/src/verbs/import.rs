@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use fs_err as fs;
-use partnersam::app::consent::ConsentOptions;
+use partnersam::app::import::ImportOptions;
 use partnersam::secret::RefreshToken;
 use partnersam::{Audience, Error, ErrorKind, TenantRef};
 use zeroize::Zeroizing;
@@ -41,6 +41,10 @@ pub(crate) struct Arguments {
     /// The file that holds the token; without it, or with -, standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
+
+    /// Why: a purpose that the configuration declares, or words for the record; also PARTNERSAM_PURPOSE
+    #[arg(long, value_name = "NAME")]
+    purpose: Option<String>,
 
     /// Store it even though MFA is not proved; Partner Center refuses its tokens
     #[arg(long)]
@@ -85,13 +89,12 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             "give the token alone, one word without spaces or quotes around it",
         ));
     }
-    let options = ConsentOptions { allow_without_mfa: arguments.allow_without_mfa };
-    let imported =
-        app.import_grant(&arguments.partner, RefreshToken::new(token), &arguments.audiences, options).await?;
-    completed::tell(
-        &imported,
-        !arguments.audiences.is_empty(),
-        if arguments.json { To::Json } else { To::StandardOutput },
-        terminal,
-    )
+    let names_audiences = !arguments.audiences.is_empty();
+    let options = ImportOptions {
+        audiences: arguments.audiences,
+        purpose: arguments.purpose,
+        allow_without_mfa: arguments.allow_without_mfa,
+    };
+    let imported = app.import_grant(&arguments.partner, RefreshToken::new(token), &options).await?;
+    completed::tell(&imported, names_audiences, if arguments.json { To::Json } else { To::StandardOutput }, terminal)
 }

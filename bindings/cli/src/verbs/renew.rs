@@ -3,12 +3,13 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use partnersam::TenantRef;
 use partnersam::app::renew::Renewed;
+use partnersam::app::report::RenewReport;
 
 use super::{End, Outcome, watch};
 use crate::arguments::tenant;
 use crate::escape::for_terminal;
 use crate::exit;
-use crate::output::{self, RenewReport, RenewedReport, SCHEMA_VERSION, from_now, now};
+use crate::output::{self, from_now, now};
 use crate::session::Session;
 use crate::terminal::{Style, Terminal};
 
@@ -89,18 +90,7 @@ fn tell(
 ) -> Result<(), crate::failure::Failure> {
     let failed = renewed.iter().filter(|renewed| renewed.result.is_err()).count();
     if json {
-        let partners = renewed.iter().map(|renewed| RenewedReport {
-            partner: renewed.partner.to_string(),
-            expires_on: renewed.result.as_ref().ok().map(ToString::to_string),
-            error: renewed.result.as_ref().err().map(partnersam::Error::to_document),
-        });
-        let report = RenewReport {
-            schema_version: SCHEMA_VERSION,
-            renewed: renewed.len() - failed,
-            failed,
-            partners: partners.collect(),
-        };
-        return output::print(terminal, &report);
+        return output::print(terminal, &RenewReport::new(renewed));
     }
     for (partner, error) in
         renewed.iter().filter_map(|renewed| renewed.result.as_ref().err().map(|error| (renewed.partner, error)))

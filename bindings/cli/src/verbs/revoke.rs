@@ -1,13 +1,14 @@
 //! `partnersam revoke`: a partner's grant is removed from the store.
 
 use partnersam::TenantRef;
-use partnersam::app::incident::{RevokeOptions, StepOutcome, StepState};
+use partnersam::app::incident::{RevokeOptions, Revoked, StepState};
+use partnersam::app::report::RevokeReport;
 
 use super::incident::{code_of, tell};
 use super::{End, Outcome};
 use crate::arguments::tenant;
 use crate::failure::Failure;
-use crate::output::{self, RevokeReport, SCHEMA_VERSION};
+use crate::output;
 use crate::session::Session;
 
 const EXAMPLES: &str = "\
@@ -61,25 +62,17 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     }
     let partner = app.tenant(&arguments.partner).await?;
     let options = RevokeOptions { everywhere: arguments.everywhere, customer_consents: arguments.customer_consents };
-    let (removed, steps) = if options == RevokeOptions::default() {
-        (app.revoke(&partner.into()).await?, Vec::new())
+    let revoked = if options == RevokeOptions::default() {
+        Revoked { partner, removed: app.revoke(&partner.into()).await?, steps: Vec::new() }
     } else {
-        let revoked = app.revoke_with(&partner.into(), options).await?;
-        (revoked.removed, revoked.steps)
+        app.revoke_with(&partner.into(), options).await?
     };
-    let code = code_of(&steps);
+    let code = code_of(&revoked.steps);
     if arguments.json {
-        let steps = steps.iter().map(StepOutcome::to_document).collect();
-        let report = RevokeReport {
-            schema_version: SCHEMA_VERSION,
-            partner: partner.to_string(),
-            removed,
-            store: &store,
-            steps,
-        };
-        output::print(terminal, &report)?;
+        output::print(terminal, &RevokeReport::new(&revoked, &store))?;
         return Ok(End::Code(code));
     }
+    let Revoked { removed, steps, .. } = revoked;
     for end in &steps {
         tell(end, terminal)?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use partnersam::App;
 use partnersam::app::credentials::CredentialReport;
 use partnersam::app::grants::GrantStatus;
-use partnersam::app::report::GrantReport;
+use partnersam::app::report::{GrantReport, RenewedReport};
 use partnersam::app::watch::Watched;
 use partnersam::schedule::Nearness;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::renew::Arguments;
 use super::{End, Outcome};
 use crate::escape::for_terminal;
-use crate::output::{RenewedReport, SCHEMA_VERSION, now};
+use crate::output::{SCHEMA_VERSION, now};
 use crate::signals;
 use crate::terminal::{Style, Terminal};
 
@@ -92,11 +92,7 @@ fn tell(event: &Watched<'_>, terminal: &Terminal) -> Option<String> {
                 Err(error) => (Style::Bad, "✘", for_terminal(error.message())),
             };
             terminal.say(format_args!("{} {} {}: {text}", now(), terminal.style_err(style, sign), renewed.partner));
-            let report = RenewedReport {
-                partner: renewed.partner.to_string(),
-                expires_on: renewed.result.as_ref().ok().map(ToString::to_string),
-                error: renewed.result.as_ref().err().map(partnersam::Error::to_document),
-            };
+            let report = RenewedReport::new(renewed);
             serde_json::to_string(&Event { renewed: Some(report), ..Event::new("renewed") })
         }
         Watched::Alert { grant, nearness } => {
