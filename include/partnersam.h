@@ -55,6 +55,16 @@
 #define PSAM_CONSENT_REPLY_IN_QUERY 1
 
 /*
+ A flag of psam_grant_revoke_with(): end the sign-ins of the account that consented, and with them every refresh token of it, wherever a copy is.
+ */
+#define PSAM_REVOKE_EVERYWHERE 1
+
+/*
+ A flag of psam_grant_revoke_with(): withdraw what the app is consented to at every customer of the partner.
+ */
+#define PSAM_REVOKE_CUSTOMER_CONSENTS 2
+
+/*
  An app registration with its store, its connections and its cache of tokens. Open it once and use it from any number of threads; owned by the
  caller, who ends it with psam_app_free().
  */
@@ -80,6 +90,11 @@ typedef struct psam_consent_link psam_consent_link;
  A consent that became a grant. Owned by the caller, who ends it with psam_consented_free(); the grant itself stays.
  */
 typedef struct psam_consented psam_consented;
+
+/*
+ An answer as one JSON object: what the command `partnersam` prints with --json. Owned by the caller, who ends it with psam_document_free().
+ */
+typedef struct psam_document psam_document;
 
 /*
  What went wrong, who must act, and what to do next. Never holds a secret. Made by a function that fails, where the caller gave a place for
@@ -162,6 +177,10 @@ typedef struct psam_token_options {
      Why: a purpose that the configuration declares; NULL for the configuration's own.
      */
     const char *purpose;
+    /*
+     Not 0: a token of the app alone (client credentials) for its own tenant, without anybody's grant and without MFA; only with the profile "csp".
+     */
+    int32_t app_only;
 } psam_token_options;
 
 /*
@@ -786,6 +805,14 @@ psam_status psam_app_open_file(const char *path,
                                struct psam_error **error);
 
 /*
+ How the app's store is, as far as is known without asking it: store, condition ("ok" or "degraded": cached tokens are served, and nothing is redeemed that
+ could not be saved) and error. Sends nothing and does not wait.
+ */
+psam_status psam_app_store_condition(const struct psam_app *app,
+                                     struct psam_document **out,
+                                     struct psam_error **error);
+
+/*
  Closes an app. Operations on other threads end as usual, and tokens, links and lists that came from it stay good. What was sent gets up to two
  seconds to be saved. NULL is no error.
  */
@@ -1154,7 +1181,8 @@ int64_t psam_grants_expires_on(const struct psam_grants *grants, size_t index);
  then is anything stored. May wait.
 
  refresh_token: not kept by this call beyond its end; the caller's copy is the caller's to wipe. audiences: to be proved, separated by commas;
- NULL for partner-center, graph and arm. flags: 0 or PSAM_CONSENT_ALLOW_WITHOUT_MFA. cancel: ends the wait when it is tripped; NULL for none.
+ NULL for those of the purpose, or partner-center, graph and arm. purpose: one that the configuration declares, or words for the record where none is
+ declared; NULL for the configuration's own. flags: 0 or PSAM_CONSENT_ALLOW_WITHOUT_MFA. cancel: ends the wait when it is tripped; NULL for none.
 
  Errors: PSAM_ERROR_GRANT_EXPIRED, PSAM_ERROR_GRANT_REVOKED and their kin where it does not redeem; PSAM_ERROR_MFA_NOT_PROVED,
  PSAM_ERROR_MFA_DOWNGRADE. After any of them nothing was stored.
@@ -1163,6 +1191,7 @@ psam_status psam_grant_import(const struct psam_app *app,
                               const char *partner,
                               const char *refresh_token,
                               const char *audiences,
+                              const char *purpose,
                               uint32_t flags,
                               const struct psam_cancel *cancel,
                               struct psam_consented **out,
@@ -1179,6 +1208,18 @@ psam_status psam_grant_renew(const struct psam_app *app,
                              const struct psam_cancel *cancel,
                              int64_t *expires_on,
                              struct psam_error **error);
+
+/*
+ Renews every grant that is due within so many days; run it once a day. A partner's failure is in the document and does not stop the others: renewed,
+ failed, and partners, each with partner, expires_on and error. May wait.
+
+ cancel: ends the wait when it is tripped; NULL for none.
+ */
+psam_status psam_grants_renew_due(const struct psam_app *app,
+                                  uint32_t within_days,
+                                  const struct psam_cancel *cancel,
+                                  struct psam_document **out,
+                                  struct psam_error **error);
 
 /*
  Removes a partner's grant from this store: its key, its tokens, everything. At the service it lives on until it is revoked there. May wait.
@@ -1272,6 +1313,136 @@ const char *psam_explanation_command(const struct psam_explanation *explanation,
  Where it is explained at length; NULL past the end.
  */
 const char *psam_explanation_link(const struct psam_explanation *explanation, size_t index);
+
+/*
+ Ends a document. The text that was read from it ends with it. NULL is no error.
+ */
+psam_status psam_document_free(struct psam_document *document);
+
+/*
+ The JSON text: times as RFC 3339 in UTC, durations in whole seconds, a field that is not known null or empty and never absent, and no secret. NULL
+ where the handle is not valid.
+ */
+const char *psam_document_json(const struct psam_document *document);
+
+/*
+ Lists a partner's customers as Partner Center has them: schema_version, partner, count and customers, each with tenant, name and domain. May wait.
+
+ partner: tenant id or domain; NULL where there is one grant only. purpose: one that the configuration declares; NULL for the configuration's own.
+ cancel: ends the wait when it is tripped; NULL for none.
+ */
+psam_status psam_customers_list(const struct psam_app *app,
+                                const char *partner,
+                                const char *purpose,
+                                const struct psam_cancel *cancel,
+                                struct psam_document **out,
+                                struct psam_error **error);
+
+/*
+ Compares what the app is consented to at each customer with what is wanted, and changes nothing. What fails at one customer is in the document and does
+ not stop the others. May wait.
+
+ request_json: one object with grants (what stands in a grants file: display_name and grants) or grants_file (its path), and, where they are wanted,
+ partner, customers (a list; all when it is left out), and purpose. cancel: ends the wait when it is tripped; NULL for none.
+
+ The document: operation, partner, display_name, count, as_desired, to_change, no_consent, applied, proved_before, failed, and customers, each with tenant,
+ name, domain, verdict, differences and error.
+ */
+psam_status psam_customers_plan(const struct psam_app *app,
+                                const char *request_json,
+                                const struct psam_cancel *cancel,
+                                struct psam_document **out,
+                                struct psam_error **error);
+
+/*
+ Brings what the app is consented to at each customer to what is wanted, and reads it back; see psam_customers_plan() for request and document. May wait,
+ and long: Partner Center takes 50 requests a second. What was cut short goes on with the same call; request_json may name a journal (a path), where its
+ progress is kept.
+ */
+psam_status psam_customers_apply(const struct psam_app *app,
+                                 const char *request_json,
+                                 const struct psam_cancel *cancel,
+                                 struct psam_document **out,
+                                 struct psam_error **error);
+
+/*
+ Checks the audit record from its first line to its last. What is wrong with it is in the document, not an error: whole, faults and notes (each with what,
+ file, line, text), lines, first, last, folder, and anchor, its end, to be kept elsewhere. Sends nothing; may wait for the store's key.
+
+ anchor: an end that was noted before and must be in the record; NULL for none. from_line: the number of the line that the record begins with; 1 unless
+ earlier files were put elsewhere. cancel: ends the wait when it is tripped; NULL for none.
+
+ Errors: PSAM_ERROR_NOT_SUPPORTED where nothing is recorded, PSAM_ERROR_INVALID_ARGUMENT where there is no line yet or the anchor is none.
+ */
+psam_status psam_audit_verify(const struct psam_app *app,
+                              const char *anchor,
+                              uint64_t from_line,
+                              const struct psam_cancel *cancel,
+                              struct psam_document **out,
+                              struct psam_error **error);
+
+/*
+ Shows lines of the audit record, oldest first: lines, as they stand in the record, and unreadable, how many were no lines. Checks nothing. May wait.
+
+ query_json: one object with what is wanted of since, until (a time in UTC or its beginning: "2026-11"), partner, customer, purpose, audience, operation
+ and outcome; NULL for all lines. cancel: ends the wait when it is tripped; NULL for none.
+
+ Errors: as for psam_audit_verify().
+ */
+psam_status psam_audit_show(const struct psam_app *app,
+                            const char *query_json,
+                            const struct psam_cancel *cancel,
+                            struct psam_document **out,
+                            struct psam_error **error);
+
+/*
+ Removes a partner's grant as psam_grant_revoke() does, and before that, while there is a grant to do it with, does at the service what the flags say. What
+ cannot be done there now keeps the grant for the next attempt. May wait.
+
+ flags: PSAM_REVOKE_EVERYWHERE, PSAM_REVOKE_CUSTOMER_CONSENTS, both, or 0. cancel: ends the wait when it is tripped; NULL for none.
+
+ The document: partner, removed, store, and steps, each with step, outcome ("done", "by_hand", "postponed"), note, by_hand (what a person must do) and
+ error. Ending sign-ins needs the delegated permission User.RevokeSessions.All of graph.
+ */
+psam_status psam_grant_revoke_with(const struct psam_app *app,
+                                   const char *partner,
+                                   uint32_t flags,
+                                   const struct psam_cancel *cancel,
+                                   struct psam_document **out,
+                                   struct psam_error **error);
+
+/*
+ The steps that an incident would take, in their order. Sends nothing and changes nothing; may wait for the store.
+
+ request_json: one object with partners (a list) or all (true), and, where they are wanted, keep_credential (true: the app's credential stays),
+ customer_consents (true) and evidence (a path). cancel: ends the wait when it is tripped; NULL for none.
+
+ The document: dry_run, steps, each with number, step, partner, name and what, and know, what people get wrong about stolen tokens.
+
+ Errors: PSAM_ERROR_CONSENT_REQUIRED for a partner without a grant.
+ */
+psam_status psam_incident_plan(const struct psam_app *app,
+                               const char *request_json,
+                               const struct psam_cancel *cancel,
+                               struct psam_document **out,
+                               struct psam_error **error);
+
+/*
+ Takes those steps: ends sign-ins, withdraws consents, replaces the app's credential, removes grants; leaves a file of evidence. The same call goes on
+ where an earlier one was cut short, by a kill, too. May wait, and long; see psam_incident_plan() for the request.
+
+ The document: incident, began, settled (false: some steps were postponed, and the same call does them later), steps, each with outcome ("done",
+ "done_before", "by_hand", "postponed"), note, by_hand and error, consents (how each partner consents anew: the links are for the partners only), know, and
+ evidence (its path).
+
+ Errors: PSAM_ERROR_AUDIT_UNWRITABLE before anything is done; PSAM_ERROR_STORE_CONFLICT where another process is at it; PSAM_ERROR_INVALID_ARGUMENT where
+ an unfinished one has other choices.
+ */
+psam_status psam_incident_run(const struct psam_app *app,
+                              const char *request_json,
+                              const struct psam_cancel *cancel,
+                              struct psam_document **out,
+                              struct psam_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

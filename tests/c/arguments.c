@@ -7,7 +7,7 @@
 typedef struct {
     void *app;
     void *cancel;
-    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text;
+    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text, *purpose, *wanted, *incident, *query, *anchor;
     const psam_token_options *token_options;
     const psam_consent_options *consent_options;
     uint32_t flags;
@@ -33,6 +33,12 @@ enum {
     /* May be NULL here although the same argument may not elsewhere. */
     PARTNER_OR_NULL = 1 << 14,
     TEXT = 1 << 15,
+    PURPOSE = 1 << 16,
+    WANTED = 1 << 17,
+    INCIDENT = 1 << 18,
+    QUERY = 1 << 19,
+    ANCHOR = 1 << 20,
+    REVOKE_FLAGS = 1 << 21,
 };
 
 static psam_status app_open(const attempt *a) { return psam_app_open(a->config, a->out, a->error); }
@@ -58,10 +64,20 @@ static psam_status consent_begin(const attempt *a) {
 static psam_status consent_complete(const attempt *a) { return psam_consent_complete(a->app, a->reply, a->flags, a->cancel, a->out, a->error); }
 static psam_status grants_list(const attempt *a) { return psam_grants_list(a->app, a->cancel, a->out, a->error); }
 static psam_status grant_import(const attempt *a) {
-    return psam_grant_import(a->app, a->partner, a->refresh_token, a->audiences, a->flags, a->cancel, a->out, a->error);
+    return psam_grant_import(a->app, a->partner, a->refresh_token, a->audiences, a->purpose, a->flags, a->cancel, a->out, a->error);
 }
 static psam_status grant_renew(const attempt *a) { return psam_grant_renew(a->app, a->partner, a->cancel, a->out, a->error); }
 static psam_status grant_revoke(const attempt *a) { return psam_grant_revoke(a->app, a->partner, a->cancel, a->out, a->error); }
+static psam_status renew_due(const attempt *a) { return psam_grants_renew_due(a->app, 0, a->cancel, a->out, a->error); }
+static psam_status store_condition(const attempt *a) { return psam_app_store_condition(a->app, a->out, a->error); }
+static psam_status customers_list(const attempt *a) { return psam_customers_list(a->app, a->partner, a->purpose, a->cancel, a->out, a->error); }
+static psam_status customers_plan(const attempt *a) { return psam_customers_plan(a->app, a->wanted, a->cancel, a->out, a->error); }
+static psam_status customers_apply(const attempt *a) { return psam_customers_apply(a->app, a->wanted, a->cancel, a->out, a->error); }
+static psam_status audit_verify(const attempt *a) { return psam_audit_verify(a->app, a->anchor, 1, a->cancel, a->out, a->error); }
+static psam_status audit_show(const attempt *a) { return psam_audit_show(a->app, a->query, a->cancel, a->out, a->error); }
+static psam_status revoke_with(const attempt *a) { return psam_grant_revoke_with(a->app, a->partner, a->flags, a->cancel, a->out, a->error); }
+static psam_status incident_plan(const attempt *a) { return psam_incident_plan(a->app, a->incident, a->cancel, a->out, a->error); }
+static psam_status incident_run(const attempt *a) { return psam_incident_run(a->app, a->incident, a->cancel, a->out, a->error); }
 static psam_status explain(const attempt *a) { return psam_explain(a->text, a->out, a->error); }
 
 static psam_status free_app(void *handle) { return psam_app_free(handle); }
@@ -69,6 +85,7 @@ static psam_status free_checkup(void *handle) { return psam_checkup_free(handle)
 static psam_status free_cancel(void *handle) { return psam_cancel_free(handle); }
 static psam_status free_link(void *handle) { return psam_consent_link_free(handle); }
 static psam_status free_grants(void *handle) { return psam_grants_free(handle); }
+static psam_status free_document(void *handle) { return psam_document_free(handle); }
 static psam_status free_explanation(void *handle) { return psam_explanation_free(handle); }
 
 /* With all arguments right: what comes of it in an app where nobody has consented, and how a result is freed. */
@@ -89,9 +106,19 @@ static const struct {
     {"psam_consent_begin", consent_begin, APP | PARTNER | AUDIENCES | CONSENT_OPTIONS | OUT, PSAM_OK, free_link},
     {"psam_consent_complete", consent_complete, APP | REPLY | FLAGS | CANCEL | OUT, PSAM_ERROR_CONSENT_STATE_UNKNOWN, NULL},
     {"psam_grants_list", grants_list, APP | CANCEL | OUT, PSAM_OK, free_grants},
-    {"psam_grant_import", grant_import, APP | PARTNER | REFRESH_TOKEN | AUDIENCES | FLAGS | CANCEL | OUT, PSAM_ERROR_GRANT_REVOKED, NULL},
+    {"psam_grant_import", grant_import, APP | PARTNER | REFRESH_TOKEN | AUDIENCES | PURPOSE | FLAGS | CANCEL | OUT, PSAM_ERROR_GRANT_REVOKED, NULL},
     {"psam_grant_renew", grant_renew, APP | PARTNER | CANCEL, PSAM_ERROR_CONSENT_REQUIRED, NULL},
     {"psam_grant_revoke", grant_revoke, APP | PARTNER | CANCEL, PSAM_OK, NULL},
+    {"psam_grants_renew_due", renew_due, APP | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_app_store_condition", store_condition, APP | OUT, PSAM_OK, free_document},
+    {"psam_customers_list", customers_list, APP | PARTNER | PARTNER_OR_NULL | PURPOSE | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
+    {"psam_customers_plan", customers_plan, APP | WANTED | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
+    {"psam_customers_apply", customers_apply, APP | WANTED | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
+    {"psam_audit_verify", audit_verify, APP | ANCHOR | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_audit_show", audit_show, APP | QUERY | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_grant_revoke_with", revoke_with, APP | PARTNER | REVOKE_FLAGS | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_incident_plan", incident_plan, APP | INCIDENT | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
+    {"psam_incident_run", incident_run, APP | INCIDENT | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
     {"psam_explain", explain, TEXT | OUT, PSAM_OK, free_explanation},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
@@ -105,7 +132,9 @@ static const struct {
     {PARTNER, offsetof(attempt, partner), true},      {CUSTOMER, offsetof(attempt, customer), false},
     {AUDIENCE, offsetof(attempt, audience), true},    {AUDIENCES, offsetof(attempt, audiences), false},
     {REPLY, offsetof(attempt, reply), true},          {REFRESH_TOKEN, offsetof(attempt, refresh_token), true},
-    {TEXT, offsetof(attempt, text), true},
+    {TEXT, offsetof(attempt, text), true},            {PURPOSE, offsetof(attempt, purpose), false},
+    {WANTED, offsetof(attempt, wanted), true},        {INCIDENT, offsetof(attempt, incident), true},
+    {QUERY, offsetof(attempt, query), false},         {ANCHOR, offsetof(attempt, anchor), false},
 };
 
 static const char *const not_utf8[] = {"\xff\xfe", "fabrikam.com\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "a\x80z"};
@@ -156,6 +185,8 @@ static attempt right(void) {
                      .reply = "code=not-a-real-code&state=not-a-real-state",
                      .refresh_token = "not-a-real-refresh-token",
                      .text = "50076",
+                     .wanted = "{\"partner\":\"fabrikam.com\",\"grants\":{\"display_name\":\"Test Panel\",\"grants\":{\"graph\":[\"User.Read\"]}}}",
+                     .incident = "{\"partners\":[\"fabrikam.com\"]}",
                      .token_options = &token_options,
                      .consent_options = &consent_options,
                      .out = &result};
@@ -286,8 +317,8 @@ static void bad_options(void) {
         if (functions[i].uses & TOKEN_OPTIONS) expect(i, given, functions[i].right, "no options");
     }
     for (size_t i = 0; i < FUNCTIONS; i++) {
-        if (!(functions[i].uses & FLAGS)) continue;
-        for (uint32_t flag = 2; flag; flag <<= 1) {
+        if (!(functions[i].uses & (FLAGS | REVOKE_FLAGS))) continue;
+        for (uint32_t flag = functions[i].uses & FLAGS ? 2 : 4; flag; flag <<= 1) {
             attempt given = right();
             given.flags = flag;
             expect(i, given, PSAM_ERROR_NOT_SUPPORTED, "a flag that there is not");

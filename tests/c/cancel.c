@@ -89,7 +89,7 @@ static void before_it_begins(void) {
         CHECK_FAILS(both[i].status, psam_consent_begin(app, "fabrikam.com", NULL, &consent_options, &link, &error), &error);
         CHECK_FAILS(both[i].status, psam_consent_complete(app, "code=a&state=b", 0, with, &consented, &error), &error);
         CHECK_FAILS(both[i].status, psam_grants_list(app, with, &grants, &error), &error);
-        CHECK_FAILS(both[i].status, psam_grant_import(app, "fabrikam.com", "not-a-real-refresh-token", NULL, 0, with, &consented, &error), &error);
+        CHECK_FAILS(both[i].status, psam_grant_import(app, "fabrikam.com", "not-a-real-refresh-token", NULL, NULL, 0, with, &consented, &error), &error);
         CHECK_FAILS(both[i].status, psam_grant_renew(app, "fabrikam.com", with, NULL, &error), &error);
         CHECK_FAILS(both[i].status, psam_grant_revoke(app, "fabrikam.com", with, NULL, &error), &error);
     }

@@ -219,15 +219,15 @@ static void import(void) {
     psam_app *app = new_app();
     REQUIRE(app != NULL);
     psam_consented *consented = NULL;
-    CHECK(psam_grant_import(app, "northwind.example", "not-a-real-refresh-token", NULL, 0, NULL, &consented, &error) != PSAM_OK);
+    CHECK(psam_grant_import(app, "northwind.example", "not-a-real-refresh-token", NULL, NULL, 0, NULL, &consented, &error) != PSAM_OK);
     CHECK(consented == NULL && error != NULL && strstr(psam_error_json(error), "not-a-real-refresh-token") == NULL);
     psam_error_free(error);
     error = NULL;
 
     char *grant = ask("seed admin@northwind.example");
-    CHECK_FAILS(PSAM_ERROR_NOT_SUPPORTED, psam_grant_import(app, "northwind.example", grant, NULL, 0x80000000, NULL, &consented, &error), &error);
+    CHECK_FAILS(PSAM_ERROR_NOT_SUPPORTED, psam_grant_import(app, "northwind.example", grant, NULL, NULL, 0x80000000, NULL, &consented, &error), &error);
     tell("scenario {\"consent\":{\"tenant\":\"northwind.example\",\"granted\":true}}");
-    bool good = CHECK_OK(psam_grant_import(app, "northwind.example", grant, "partner-center,graph", 0, NULL, &consented, &error), &error);
+    bool good = CHECK_OK(psam_grant_import(app, "northwind.example", grant, "partner-center,graph", "billing", 0, NULL, &consented, &error), &error);
     free(grant);
     REQUIRE(good);
     CHECK_TEXT(psam_consented_partner(consented), NORTHWIND);
@@ -238,6 +238,10 @@ static void import(void) {
     REQUIRE_OK(psam_token_get(app, NULL, NULL, "graph", NULL, &token, &error), &error);
     CHECK_TEXT(psam_token_partner(token), NORTHWIND);
     psam_token_free(token);
+    psam_grants *grants = NULL;
+    REQUIRE_OK(psam_grants_list(app, NULL, &grants, &error), &error);
+    CHECK_TEXT(psam_grants_purpose(grants, 0), "billing");
+    psam_grants_free(grants);
     psam_app_free(app);
 }
 
@@ -249,7 +253,7 @@ int prepare(void) {
     tell("scenario {\"consent\":{\"tenant\":\"fabrikam.com\",\"granted\":true}}");
     char *grant = ask("seed admin@fabrikam.com");
     bool good = CHECK_OK(psam_app_open(NULL, &app, &error), &error) &&
-                CHECK_OK(psam_grant_import(app, "fabrikam.com", grant, "partner-center,graph", 0, NULL, &consented, &error), &error);
+                CHECK_OK(psam_grant_import(app, "fabrikam.com", grant, "partner-center,graph", "billing", 0, NULL, &consented, &error), &error);
     free(grant);
     psam_consented_free(consented);
     psam_app_free(app);

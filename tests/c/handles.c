@@ -1,7 +1,7 @@
 /* Every function that takes a handle alone, with every handle that is not the right one: NULL, freed, of another type, no handle at all. */
 #include "psam_test.h"
 
-enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, EXPLANATION, CHECKUP, KINDS };
+enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, EXPLANATION, CHECKUP, DOCUMENT, KINDS };
 
 /* Kind, function, and what it must say of the handle `h` when that is not valid. */
 #define GETTERS(G)                                                                                                                                             \
@@ -85,7 +85,8 @@ enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, EXPLANATION, CHECKUP,
     G(EXPLANATION, psam_explanation_command, psam_explanation_command(h, 0) == NULL)                                                                           \
     G(EXPLANATION, psam_explanation_link, psam_explanation_link(h, 0) == NULL)                                                                                 \
     G(CHECKUP, psam_checkup_verdict, psam_checkup_verdict(h) == PSAM_LEVEL_FAIL)                                                                               \
-    G(CHECKUP, psam_checkup_json, psam_checkup_json(h) == NULL)
+    G(CHECKUP, psam_checkup_json, psam_checkup_json(h) == NULL)                                                                                                \
+    G(DOCUMENT, psam_document_json, psam_document_json(h) == NULL)
 
 #define FREES(F)                                                                                                                                               \
     F(APP, psam_app_free)                                                                                                                                      \
@@ -96,7 +97,8 @@ enum { APP, TOKEN, LINK, CONSENTED, GRANTS, ERROR, CANCEL, EXPLANATION, CHECKUP,
     F(ERROR, psam_error_free)                                                                                                                                  \
     F(CANCEL, psam_cancel_free)                                                                                                                                \
     F(EXPLANATION, psam_explanation_free)                                                                                                                      \
-    F(CHECKUP, psam_checkup_free)
+    F(CHECKUP, psam_checkup_free)                                                                                                                              \
+    F(DOCUMENT, psam_document_free)
 
 #define AS_FUNCTION(kind, name, neutral)                                                                                                                       \
     static bool name##_is_neutral(void *h) { return neutral; }
@@ -133,13 +135,15 @@ static bool one_of_each(void *handles[KINDS]) {
     psam_cancel *cancel = NULL;
     psam_explanation *explanation = NULL;
     psam_checkup *checkup = NULL;
+    psam_document *document = NULL;
     tell("reset");
     if (!app || !CHECK_OK(psam_consent_begin(app, "fabrikam.com", "graph", NULL, &link, &error), &error)) return false;
     char *reply = ask("sign-in admin@fabrikam.com %s", psam_consent_link_url(link));
     bool good = CHECK_OK(psam_consent_complete(app, reply, 0, NULL, &consented, &error), &error) &&
                 CHECK_OK(psam_token_get(app, NULL, NULL, "graph", NULL, &token, &error), &error) &&
                 CHECK_OK(psam_grants_list(app, NULL, &grants, &error), &error) && CHECK_OK(psam_cancel_new(&cancel, &error), &error) &&
-                CHECK_OK(psam_explain("50076", &explanation, &error), &error) && CHECK_OK(psam_doctor(app, NULL, NULL, NULL, &checkup, &error), &error);
+                CHECK_OK(psam_explain("50076", &explanation, &error), &error) && CHECK_OK(psam_doctor(app, NULL, NULL, NULL, &checkup, &error), &error) &&
+                CHECK_OK(psam_app_store_condition(app, &document, &error), &error);
     free(reply);
     CHECK(psam_consent_complete(app, "", 0, NULL, &consented, &error) != PSAM_OK);
     handles[APP] = app;
@@ -151,6 +155,7 @@ static bool one_of_each(void *handles[KINDS]) {
     handles[CANCEL] = cancel;
     handles[EXPLANATION] = explanation;
     handles[CHECKUP] = checkup;
+    handles[DOCUMENT] = document;
     return good && error != NULL;
 }
 

@@ -16,7 +16,7 @@ typedef struct {
 
 /* One list for each file, ended by a case without a name. */
 extern const test_case surface_cases[], argument_cases[], handle_cases[], flow_cases[], error_cases[], cancel_cases[], fork_cases[], thread_cases[],
-    panic_cases[], wiping_cases[], explain_cases[], credential_cases[];
+    panic_cases[], wiping_cases[], explain_cases[], credential_cases[], document_cases[];
 
 /* Counts a failure and goes on. */
 void check(bool good, const char *what, const char *file, int line);

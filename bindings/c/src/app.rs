@@ -3,11 +3,13 @@
 use std::ffi::c_char;
 use std::path::Path;
 
+use partnersam::app::report::StoreReport;
 use partnersam::blocking::App;
 use partnersam::{Config, Result};
 
 use crate::argument::{Out, optional_text, text};
 use crate::boundary::{call, free};
+use crate::document::{Interrupt, answer, psam_document};
 use crate::error::psam_error;
 use crate::handle::{self, Kind, Object};
 use crate::status::psam_status;
@@ -72,6 +74,22 @@ pub unsafe extern "C" fn psam_app_open_file(
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { call("open", error, body) }
+}
+
+/// How the app's store is, as far as is known without asking it: store, condition ("ok" or "degraded": cached tokens are served, and nothing is redeemed that
+/// could not be saved) and error. Sends nothing and does not wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psam_app_store_condition(
+    app: *const psam_app,
+    out: *mut *mut psam_document,
+    error: *mut *mut psam_error,
+) -> psam_status {
+    let make = |app: &App, _: Interrupt<'_>| {
+        let app = app.app()?;
+        Ok(serde_json::to_value(StoreReport::new(&app.store_condition(), &app.store_location())).unwrap_or_default())
+    };
+    // SAFETY: the rules for results in the header's preamble.
+    unsafe { answer("status", app, std::ptr::null(), out, error, make) }
 }
 
 /// Closes an app. Operations on other threads end as usual, and tokens, links and lists that came from it stay good. What was sent gets up to two

@@ -7,16 +7,18 @@ use partnersam::TenantRef;
 use partnersam::app::consent::ConsentOptions;
 use partnersam::app::grants::GrantStatus;
 use partnersam::app::import::ImportOptions;
-use partnersam::app::report::{GrantReport, taint_words};
+use partnersam::app::report::{GrantReport, RenewReport, taint_words};
+use partnersam::blocking::App;
 use partnersam::clock::{Clock, SystemClock, UnixTime};
 use partnersam::secret::RefreshToken;
 use serde::Serialize;
 
 use crate::app::{AppObject, psam_app};
-use crate::argument::{Out, audiences, text};
+use crate::argument::{Out, audiences, optional_text, text};
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::consent::{ConsentedObject, consent_options, psam_consented};
+use crate::document::{Interrupt, answer, psam_document};
 use crate::error::psam_error;
 use crate::handle::{self, Kind, Object};
 use crate::status::psam_status;
@@ -223,7 +225,8 @@ fn text_of(grants: *const psam_grants, index: usize, field: impl FnOnce(&Row) ->
 /// then is anything stored. May wait.
 ///
 /// refresh_token: not kept by this call beyond its end; the caller's copy is the caller's to wipe. audiences: to be proved, separated by commas;
-/// NULL for partner-center, graph and arm. flags: 0 or PSAM_CONSENT_ALLOW_WITHOUT_MFA. cancel: ends the wait when it is tripped; NULL for none.
+/// NULL for those of the purpose, or partner-center, graph and arm. purpose: one that the configuration declares, or words for the record where none is
+/// declared; NULL for the configuration's own. flags: 0 or PSAM_CONSENT_ALLOW_WITHOUT_MFA. cancel: ends the wait when it is tripped; NULL for none.
 ///
 /// Errors: PSAM_ERROR_GRANT_EXPIRED, PSAM_ERROR_GRANT_REVOKED and their kin where it does not redeem; PSAM_ERROR_MFA_NOT_PROVED,
 /// PSAM_ERROR_MFA_DOWNGRADE. After any of them nothing was stored.
@@ -233,6 +236,7 @@ pub unsafe extern "C" fn psam_grant_import(
     partner: *const c_char,
     refresh_token: *const c_char,
     audiences: *const c_char,
+    purpose: *const c_char,
     flags: u32,
     cancel: *const psam_cancel,
     out: *mut *mut psam_consented,
@@ -247,8 +251,10 @@ pub unsafe extern "C" fn psam_grant_import(
         let refresh_token = RefreshToken::new(unsafe { text(refresh_token, "refresh_token") }?.trim());
         // SAFETY: as above.
         let audiences = unsafe { self::audiences(audiences, "audiences") }?;
+        // SAFETY: as above.
+        let purpose = unsafe { optional_text(purpose, "purpose") }?.map(str::to_owned);
         let ConsentOptions { allow_without_mfa } = consent_options(flags)?;
-        let options = ImportOptions { audiences, purpose: None, allow_without_mfa };
+        let options = ImportOptions { audiences, purpose, allow_without_mfa };
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(cancel)?;
         watch.check()?;
@@ -288,6 +294,27 @@ pub unsafe extern "C" fn psam_grant_renew(
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { call("renew", error, body) }
+}
+
+/// Renews every grant that is due within so many days; run it once a day. A partner's failure is in the document and does not stop the others: renewed,
+/// failed, and partners, each with partner, expires_on and error. May wait.
+///
+/// cancel: ends the wait when it is tripped; NULL for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psam_grants_renew_due(
+    app: *const psam_app,
+    within_days: u32,
+    cancel: *const psam_cancel,
+    out: *mut *mut psam_document,
+    error: *mut *mut psam_error,
+) -> psam_status {
+    let make = |app: &App, interrupt: Interrupt<'_>| {
+        let by = SystemClock.now().plus(i64::from(within_days) * 24 * 3600);
+        let renewed = app.renew_due(by, |_, _, _| {}, interrupt)?;
+        Ok(serde_json::to_value(RenewReport::new(&renewed)).unwrap_or_default())
+    };
+    // SAFETY: the rules for results in the header's preamble.
+    unsafe { answer("renew", app, cancel, out, error, make) }
 }
 
 /// Removes a partner's grant from this store: its key, its tokens, everything. At the service it lives on until it is revoked there. May wait.

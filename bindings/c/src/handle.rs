@@ -23,10 +23,11 @@ pub(crate) enum Kind {
     Cancel = 7,
     Explanation = 8,
     Checkup = 9,
+    Document = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::App,
         Self::Token,
         Self::ConsentLink,
@@ -36,6 +37,7 @@ impl Kind {
         Self::Cancel,
         Self::Explanation,
         Self::Checkup,
+        Self::Document,
     ];
 
     /// The type's name in C.
@@ -50,6 +52,7 @@ impl Kind {
             Self::Cancel => "psam_cancel",
             Self::Explanation => "psam_explanation",
             Self::Checkup => "psam_checkup",
+            Self::Document => "psam_document",
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct psam_token_options {
     pub fresh: i32,
     /// Why: a purpose that the configuration declares; NULL for the configuration's own.
     pub purpose: *const c_char,
+    /// Not 0: a token of the app alone (client credentials) for its own tenant, without anybody's grant and without MFA; only with the profile "csp".
+    pub app_only: i32,
 }
 
 impl Options for psam_token_options {
@@ -63,6 +65,7 @@ impl Options for psam_token_options {
             cancel: ptr::null(),
             fresh: 0,
             purpose: ptr::null(),
+            app_only: 0,
         }
     }
 }
@@ -172,6 +175,7 @@ pub unsafe extern "C" fn psam_token_get(
         // SAFETY: as above.
         request.purpose = unsafe { optional_text(options.purpose, "purpose") }?.map(str::to_owned);
         request.fresh = options.fresh != 0;
+        request.app_only = options.app_only != 0;
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(options.cancel)?;
         watch.check()?;

@@ -1,0 +1,97 @@
+//! A partner's customers, and what the app is consented to at each.
+
+use std::ffi::c_char;
+
+use partnersam::TenantRef;
+use partnersam::app::customers::CustomersRequest;
+use partnersam::app::customers::report::{ListReport, Run};
+use partnersam::app::request::document;
+use partnersam::blocking::App;
+use partnersam::error::Result;
+
+use crate::app::psam_app;
+use crate::argument::{optional_text, text};
+use crate::cancel::psam_cancel;
+use crate::document::{Interrupt, answer, psam_document};
+use crate::error::psam_error;
+use crate::status::psam_status;
+
+/// Lists a partner's customers as Partner Center has them: schema_version, partner, count and customers, each with tenant, name and domain. May wait.
+///
+/// partner: tenant id or domain; NULL where there is one grant only. purpose: one that the configuration declares; NULL for the configuration's own.
+/// cancel: ends the wait when it is tripped; NULL for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psam_customers_list(
+    app: *const psam_app,
+    partner: *const c_char,
+    purpose: *const c_char,
+    cancel: *const psam_cancel,
+    out: *mut *mut psam_document,
+    error: *mut *mut psam_error,
+) -> psam_status {
+    let make = |app: &App, interrupt: Interrupt<'_>| {
+        // SAFETY: the rules for texts in the header's preamble.
+        let partner = unsafe { optional_text(partner, "partner") }?.map(str::parse::<TenantRef>).transpose()?;
+        // SAFETY: the rules for texts in the header's preamble.
+        let purpose = unsafe { optional_text(purpose, "purpose") }?.map(str::to_owned);
+        app.run(
+            |app| async move {
+                let customers = app.customers(partner.as_ref(), purpose.as_deref()).await?;
+                let partner = app.partner_of(partner.as_ref()).await?;
+                Ok(serde_json::to_value(ListReport::new(partner, &customers)).unwrap_or_default())
+            },
+            interrupt,
+        )
+    };
+    // SAFETY: the rules for results in the header's preamble.
+    unsafe { answer("customers", app, cancel, out, error, make) }
+}
+
+/// Compares what the app is consented to at each customer with what is wanted, and changes nothing. What fails at one customer is in the document and does
+/// not stop the others. May wait.
+///
+/// request_json: one object with grants (what stands in a grants file: display_name and grants) or grants_file (its path), and, where they are wanted,
+/// partner, customers (a list; all when it is left out), and purpose. cancel: ends the wait when it is tripped; NULL for none.
+///
+/// The document: operation, partner, display_name, count, as_desired, to_change, no_consent, applied, proved_before, failed, and customers, each with tenant,
+/// name, domain, verdict, differences and error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psam_customers_plan(
+    app: *const psam_app,
+    request_json: *const c_char,
+    cancel: *const psam_cancel,
+    out: *mut *mut psam_document,
+    error: *mut *mut psam_error,
+) -> psam_status {
+    let make = |app: &App, interrupt: Interrupt<'_>| {
+        // SAFETY: the rules for texts in the header's preamble.
+        let request = request(unsafe { text(request_json, "request_json") }?)?;
+        app.run(|app| async move { app.customers_document(Run::Plan, &request, |_, _| {}).await }, interrupt)
+    };
+    // SAFETY: the rules for results in the header's preamble.
+    unsafe { answer("customers", app, cancel, out, error, make) }
+}
+
+/// Brings what the app is consented to at each customer to what is wanted, and reads it back; see psam_customers_plan() for request and document. May wait,
+/// and long: Partner Center takes 50 requests a second. What was cut short goes on with the same call; request_json may name a journal (a path), where its
+/// progress is kept.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psam_customers_apply(
+    app: *const psam_app,
+    request_json: *const c_char,
+    cancel: *const psam_cancel,
+    out: *mut *mut psam_document,
+    error: *mut *mut psam_error,
+) -> psam_status {
+    let make = |app: &App, interrupt: Interrupt<'_>| {
+        // SAFETY: the rules for texts in the header's preamble.
+        let request = request(unsafe { text(request_json, "request_json") }?)?;
+        app.run(|app| async move { app.customers_document(Run::Apply, &request, |_, _| {}).await }, interrupt)
+    };
+    // SAFETY: the rules for results in the header's preamble.
+    unsafe { answer("customers", app, cancel, out, error, make) }
+}
+
+fn request(json: &str) -> Result<CustomersRequest> {
+    CustomersRequest::from_document(&document(json)?)
+}
