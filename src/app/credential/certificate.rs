@@ -196,6 +196,9 @@ impl Loaded {
     }
 }
 
+/// As OpenSSL writes them.
+pub(super) const PEM_LINES: pem::EncodeConfig = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+
 /// The certificates of these PEM files, and no key, as one PEM text.
 ///
 /// Errors: `ConfigMissing` where one cannot be read, `ConfigInvalid` where it is not PEM.
@@ -205,7 +208,7 @@ pub(crate) fn certificates_of(paths: &[&Path]) -> Result<String> {
         let blocks = pem::parse_many(read(path)?.as_slice()).map_err(|_| invalid("is not PEM", path))?;
         all.extend(blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE"));
     }
-    Ok(pem::encode_many(&all))
+    Ok(pem::encode_many_config(&all, PEM_LINES))
 }
 
 pub(super) fn is_pem(bytes: &[u8]) -> bool {

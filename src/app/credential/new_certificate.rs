@@ -17,7 +17,7 @@ use rcgen::{
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::certificate::{CertificateFiles, is_pem, read, read_passphrase};
+use super::certificate::{CertificateFiles, PEM_LINES, is_pem, read, read_passphrase};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Passphrase;
@@ -146,7 +146,7 @@ fn pem_key(der: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<
             pem::Pem::new("ENCRYPTED PRIVATE KEY", sealed.as_bytes())
         }
     };
-    let text = Zeroizing::new(pem::encode(&block).into_bytes());
+    let text = Zeroizing::new(pem::encode_config(&block, PEM_LINES).into_bytes());
     let _wiped = Zeroizing::new(block.into_contents());
     Ok(text)
 }
