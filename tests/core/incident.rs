@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -96,6 +96,36 @@ impl Transport for Held {
             self.reached.notify_one();
             std::future::pending().await
         })
+    }
+}
+
+/// A service of which not every server knows the new credential yet: once it is in its place, its first token requests are refused.
+#[derive(Debug)]
+struct Unheard {
+    inner: HttpClient,
+    file: PathBuf,
+    old: Vec<u8>,
+    left: AtomicUsize,
+}
+
+impl Transport for Unheard {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, partnersam::Result<http::Response<Vec<u8>>>> {
+        let is_new = std::fs::read(&self.file).expect("a file") != self.old;
+        let is_refused = is_new
+            && request.uri().path().ends_with("/token")
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        if !is_refused {
+            return self.inner.send(request, deadline);
+        }
+        let body =
+            json!({ "error": "invalid_client", "error_description": "AADSTS700027: test", "error_codes": [700027] });
+        let answer = http::Response::builder().status(401).header("content-type", "application/json");
+        let answer = answer.body(body.to_string().into_bytes()).expect("an answer");
+        Box::pin(async { Ok(answer) })
     }
 }
 
@@ -414,6 +444,26 @@ async fn a_certificate_is_replaced_in_its_own_form_and_place() {
         }
         let evidence = std::fs::read_to_string(&incident.evidence).expect("evidence");
         assert!(!evidence.contains("PRIVATE KEY") && evidence.contains(&after[0].1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_not_heard_of_the_new_one_is_asked_again() {
+    let world = World::new().await;
+    for (file, credentials) in [secret_file(&world), {
+        let files = certificate_files(&world, "app", "pem");
+        (files.certificate.clone(), by_certificate(&files))
+    }] {
+        let old = std::fs::read(&file).expect("a file");
+        let app = world
+            .app_by(|config| {
+                config.credentials = credentials;
+                let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
+                Arc::new(Unheard { inner, file, old, left: AtomicUsize::new(2) })
+            })
+            .await;
+        let incident = app.run_incident(&only_the_app(), |_| {}).await.expect("an incident");
+        assert!(incident.steps.iter().all(|end| end.state == StepState::Done), "{:#?}", incident.steps);
     }
 }
 

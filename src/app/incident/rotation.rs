@@ -93,23 +93,26 @@ impl<'a> Rotation<'a> {
         }
     }
 
-    /// Asks for tokens by the new credential until one comes: it takes a while until every server of theirs knows it.
+    /// Asks for a token by the new credential.
     async fn prove(&self, new: &dyn ClientCredential) -> Result<Done> {
         let home = self.inner.home().await?;
+        let reply = self.patiently(|| self.inner.prove_credential(new, home)).await?;
+        let mut done = Done::new("the service takes the new one");
+        done.correlation_ids.extend(reply.correlation_id);
+        Ok(done)
+    }
+
+    /// Again where the new credential is refused as such: it takes a while until every server of theirs knows it, and the next request may meet another one.
+    async fn patiently<T, F: Future<Output = Result<T>>>(&self, work: impl Fn() -> F) -> Result<T> {
         let until = Instant::now() + SPREADS_WITHIN;
         let mut between = self.inner.retry.first_wait;
         loop {
-            match self.inner.prove_credential(new, home).await {
-                Ok(reply) => {
-                    let mut done = Done::new("the service takes the new one");
-                    done.correlation_ids.extend(reply.correlation_id);
-                    return Ok(done);
-                }
+            match work().await {
                 Err(error) if error.kind() == ErrorKind::AppCredentialInvalid && Instant::now() < until => {
                     tokio::time::sleep(between).await;
                     between = (between * 2).min(LONGEST_BETWEEN);
                 }
-                Err(error) => return Err(error),
+                ended => return ended,
             }
         }
     }

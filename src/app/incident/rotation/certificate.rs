@@ -49,7 +49,7 @@ impl<'a> CertificateRotation<'a> {
                 self.all.prove(new).await
             }
             Action::CredentialSwitch => self.switch(),
-            Action::CredentialRemove => self.remove().await,
+            Action::CredentialRemove => self.all.patiently(|| self.remove()).await,
             _ => Err(Error::new(ErrorKind::Internal, "incident", "not a step of the credential")),
         }
     }

@@ -42,7 +42,7 @@ impl<'a> SecretRotation<'a> {
                 take_place(&self.next, &self.file)?;
                 Ok(Done::new(format!("the new secret is in {}", self.file.display())))
             }
-            Action::CredentialRemove => self.remove().await,
+            Action::CredentialRemove => self.all.patiently(|| self.remove()).await,
             _ => Err(Error::new(ErrorKind::Internal, "incident", "not a step of the credential")),
         }
     }
