@@ -189,7 +189,7 @@ fn put(path: &Path, bytes: &[u8], name: impl FnOnce(&Path, &Path) -> io::Result<
 }
 
 /// Removes what writers of `path` left unfinished that are gone: it may hold a secret, and nobody would look for it.
-pub(crate) fn sweep(path: &Path) {
+fn sweep(path: &Path) {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
     let Ok(listed) = fs::read_dir(parent(path)) else { return };
     for file in listed.flatten().map(|file| file.path()) {

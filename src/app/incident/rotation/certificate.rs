@@ -100,9 +100,7 @@ impl<'a> CertificateRotation<'a> {
         let (name, now) = (self.all.name(), self.all.inner.clock.now());
         let made = tokio::task::spawn_blocking(move || NewCertificate::make(&name, &form, now)).await;
         let made = made.map_err(|_| Error::new(ErrorKind::Internal, "incident", "no certificate was made"))??;
-        private_file::sweep(&self.next.certificate);
         if let (Some(path), Some(key)) = (&self.next.key, &made.key) {
-            private_file::sweep(path);
             private_file::replace(path, key)?;
         }
         private_file::replace(&self.next.certificate, &made.certificate)?;

@@ -64,7 +64,6 @@ impl<'a> SecretRotation<'a> {
             .await?;
         let added = applications::read_added_password(&answer, wait(&answer))?;
         let secret = added.secret;
-        private_file::sweep(&self.next);
         // EXPOSE: the file is where the app keeps it.
         private_file::replace(&self.next, secret.expose().as_bytes())?;
         let others: Vec<_> = registration.passwords.iter().filter(|known| !self.all.is_ours(&known.name)).collect();
