@@ -26,11 +26,18 @@ import machine
 import table
 from plan import FULL, QUICK, TARGETS, Cell, Measure, Size, measures
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.postgres import Postgres
+from harness.process import NotReady
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 PROGRAMS = REPOSITORY / "target" / "release"
 ENVIRONMENT = REPOSITORY / ".venv-bench"
 PYTHON = ENVIRONMENT / "bin" / "python"
+#: What the cells that want a database find in the folder of the run.
+DATABASE = "postgres.json"
 RESULTS = HERE / "results" / "latest.json"
 READY_SECONDS = 10
 CELL_SECONDS = 900
@@ -56,7 +63,7 @@ def main() -> int:
         described = machine.describe(PYTHON, work, REPOSITORY)
         print_machine(described)
         run = Run(work, chosen, options.contenders, size)
-        with run.server():
+        with run.database(), run.server():
             run.seed()
             run.measure()
     print("\n".join(table.lines(chosen, run.figures)))
@@ -71,7 +78,7 @@ class Run:
 
     def __init__(self, work: Path, chosen: list[Measure], contenders: str, size: Size) -> None:
         """Nothing is started yet."""
-        self.figures: dict[str, dict[str, list[dict[str, float]]]] = {}
+        self.figures: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.failures: list[str] = []
         self._work = work
         self._measures = chosen
@@ -108,13 +115,34 @@ class Run:
                 server.stdin.close()
             server.wait(timeout=READY_SECONDS)
 
+    @contextlib.contextmanager
+    def database(self) -> Iterator[None]:
+        """PostgreSQL with a database for each size of store, for the cells that want one; where there is none they say so."""
+        grants = sorted(
+            {
+                cell.options["tenants"]
+                for measure in self._measures
+                for cell in measure.cells
+                if cell.database and self._is_chosen(cell.contender)
+            }
+        )
+        with contextlib.ExitStack() as stack:
+            if grants:
+                try:
+                    server = stack.enter_context(Postgres(fsync=True))
+                    told = {"databases": {str(count): server.database() for count in grants}}
+                except NotReady as missing:
+                    told = {"not_measured": f"no PostgreSQL ({missing})"}
+                (self._work / DATABASE).write_text(json.dumps(told), encoding="utf-8")
+            yield
+
     def seed(self) -> None:
         """Fills the stores that the chosen cells start from."""
         for contender in ("msal", "partnersam"):
             cells = [cell for measure in self._measures for cell in measure.cells if self._is_chosen(cell.contender)]
-            for tenants in sorted(
-                {cell.options.get("tenants", 1) for cell in cells if cell.contender.startswith(contender)}
-            ):
+            sizes = {cell.options.get("tenants", 1) for cell in cells if cell.contender.startswith(contender)}
+            # Several cells compare with a store of one.
+            for tenants in sorted(sizes | {1}) if sizes else []:
                 self._once("filled store", Cell(contender, "cells.seed", {"tenants": tenants}))
 
     def measure(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from cells.measure import median
 from plan import FIGURE, TARGETS, Measure, Target, Unit
 
-#: measure → contender → the figures of its rounds; a contender without figures was not measured.
-Figures = Mapping[str, Mapping[str, list[dict[str, float]]]]
+#: measure → contender → the figures of its rounds; a contender without figures was not measured, and may say why (`not_measured`).
+Figures = Mapping[str, Mapping[str, list[dict[str, Any]]]]
 
 
 def middle(figures: Figures, measure: Measure, contender: str, key: str | None = None) -> float | None:
@@ -27,7 +28,8 @@ def middle(figures: Figures, measure: Measure, contender: str, key: str | None =
 def judge(target: Target, measures: Mapping[str, Measure], figures: Figures) -> tuple[float | None, bool | None]:
     """The measured side of a target and whether it is met; None for what was not measured."""
     measure = measures.get(target.measure)
-    value = middle(figures, measure, target.contender) if measure else None
+    key = FIGURE[target.unit] if target.unit else None
+    value = middle(figures, measure, target.contender, key) if measure else None
     if target.against:
         other_key, contender = target.against
         other = middle(figures, measures[other_key], contender) if other_key in measures else None
@@ -58,7 +60,9 @@ def row(measure: Measure, contender: str, figures: Figures, ours: float | None) 
     """One contender: its figure and how many times ours it is."""
     value = middle(figures, measure, contender)
     if value is None:
-        return f"  {contender:38}{'not measured':>12}"
+        rounds = figures.get(measure.key, {}).get(contender, [])
+        why = next((f": {one['not_measured']}" for one in rounds if "not_measured" in one), "")
+        return f"  {contender:38}{'not measured':>12}{why}"
     rounds = [figure[FIGURE[measure.unit]] for figure in figures[measure.key][contender]]
     shift = value - median(rounds)
     spread = [show(extreme + shift, measure.unit) for extreme in (min(rounds), max(rounds))]
@@ -73,7 +77,7 @@ def verdict(target: Target, measures: Mapping[str, Measure], figures: Figures) -
     value, met = judge(target, measures, figures)
     if value is None:
         return f"  target {target.text}: not measured"
-    shown = f"{value:,.2f} x" if target.against else show(value, measures[target.measure].unit)
+    shown = f"{value:,.2f} x" if target.against else show(value, target.unit or measures[target.measure].unit)
     return f"  target {target.text}: {'met' if met else 'NOT MET'}, {shown}"
 
 
@@ -81,7 +85,7 @@ def show(value: float, unit: Unit) -> str:
     """A figure with its unit."""
     if unit in ("exchanges", "signatures"):
         return f"{value:,.0f}"
-    if unit == "bytes":
+    if unit in ("bytes", "growth"):
         return f"{value:,.0f} B"
     for name, nanoseconds in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if abs(value) >= nanoseconds:

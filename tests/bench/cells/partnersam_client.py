@@ -13,10 +13,7 @@ from cells.server import SCOPE, Server, refresh_token, tenant_id
 
 def environment(server: Server, store: str, key_file: Path) -> dict[str, str]:
     """The configuration; the key file is made where it is missing."""
-    if not key_file.exists():
-        key = base64.urlsafe_b64encode(os.urandom(32)).decode("ascii").rstrip("=")
-        key_file.write_text(f"partnersam-key-1:{key}\n", encoding="ascii")
-        key_file.chmod(0o600)
+    make_key(key_file)
     return {
         "PARTNERSAM_EMULATOR": str(server.ready_file),
         "PARTNERSAM_CLIENT_ID": server.client_id,
@@ -25,6 +22,14 @@ def environment(server: Server, store: str, key_file: Path) -> dict[str, str]:
         "PARTNERSAM_STORE": store,
         "PARTNERSAM_KEY_FILE": str(key_file),
     }
+
+
+def make_key(key_file: Path) -> None:
+    """A new key for stores, where there is none."""
+    if not key_file.exists():
+        key = base64.urlsafe_b64encode(os.urandom(32)).decode("ascii").rstrip("=")
+        key_file.write_text(f"partnersam-key-1:{key}\n", encoding="ascii")
+        key_file.chmod(0o600)
 
 
 def open_app(server: Server, store: str, key_file: Path) -> Any:

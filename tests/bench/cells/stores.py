@@ -1,49 +1,53 @@
-"""One rotation in a store with one grant and in one with many, and the opening of a full one: SQLite and PostgreSQL.
+"""The core's stores without anything around them: one rotation, durable, and the first read of a store that nothing has opened yet.
 
-`python tests/bench/cells/stores.py PROGRAM [GRANTS]`; the program is bench-store. Both stores wait for the disk. Prints one JSON line for each cell.
+bench-store reads a grant, asks whether it can be saved, and saves it with its access token; it fills a store that has fewer grants than asked for first,
+which is not counted. Both stores wait for the disk, and what counts is wall time.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
-import sys
-import tempfile
-from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from cells import arguments, partnersam_client
+from cells.arguments import Arguments
+from cells.measure import report
 
-from harness.postgres import Postgres
-
-ROTATIONS = 500
-
-
-def cells(program: Path, folder: Path, server: Postgres, grants: int) -> Iterator[dict[str, object]]:
-    """In turn, so that what else the machine does meets both alike."""
-    key = folder / "key"
-    key.touch(mode=0o600)
-    key.write_text(f"partnersam-key-1:{urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}\n")
-    stores = {}
-    for count in (1, grants):
-        stores["sqlite", count] = f"sqlite:{folder / f'{count}.db'}"
-        stores["postgres", count] = server.database()
-    for _ in range(3):
-        for (kind, count), store in stores.items():
-            command = [program, store, key, str(count), str(ROTATIONS)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            yield {"store": kind, **json.loads(done.stdout)}
+PROGRAM = Path(__file__).resolve().parents[3] / "target" / "release" / "bench-store"
 
 
-def main() -> int:
-    program, grants = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
-    with tempfile.TemporaryDirectory(prefix="psam-bench-") as folder, Postgres(fsync=True) as server:
-        for cell in cells(program, Path(folder), server, grants):
-            print(json.dumps(cell), flush=True)
-    return 0
+def sqlite(arguments: Arguments) -> None:
+    """A file in a folder of the run."""
+    folder = arguments.work / f"stored-{arguments.tenants}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    measure(arguments, f"sqlite:{folder / 'store.db'}")
+
+
+def postgres(arguments: Arguments) -> None:
+    """A database of the server that the run has started."""
+    told = json.loads((arguments.work / "postgres.json").read_text(encoding="utf-8"))
+    if "not_measured" in told:
+        report(not_measured=told["not_measured"])
+        return
+    measure(arguments, told["databases"][str(arguments.tenants)])
+
+
+def measure(arguments: Arguments, store: str) -> None:
+    """So many rotations, and one opening."""
+    key_file = partnersam_client.key_file(arguments.work)
+    partnersam_client.make_key(key_file)
+    command = [PROGRAM, store, key_file, str(arguments.tenants), str(arguments.ops)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    report(
+        ops=arguments.ops,
+        wall_ns_per_op=told["rotation_us"]["median"] * 1e3,
+        p90_ns_per_op=told["rotation_us"]["p90"] * 1e3,
+        open_ns=told["open_us"] * 1e3,
+        grants=told["grants"],
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    arguments.run({"sqlite": sqlite, "postgres": postgres})

@@ -1,6 +1,7 @@
 //! partnersam without Python: what the core itself costs, beside the bare client.
 //!
-//! Configured by the environment as every face is. `refresh` renews one grant again and again; `bulk` renews every grant of the store once.
+//! Configured by the environment as every face is. `fill` imports so many grants; `refresh` renews one grant again and again; `bulk` renews every grant
+//! of the store once.
 //! Prints one JSON object: operations, client CPU (user and system, all threads) and wall time per operation.
 
 use std::error::Error;
@@ -8,8 +9,10 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use partnersam::app::consent::ConsentOptions;
 use partnersam::clock::UnixTime;
-use partnersam::{TenantRef, blocking};
+use partnersam::secret::RefreshToken;
+use partnersam::{Audience, TenantRef, blocking};
 
 /// Renews grants at the benchmark's token server.
 #[derive(Parser)]
@@ -18,13 +21,14 @@ struct Options {
     /// What to do
     #[arg(long, value_enum)]
     measure: Measure,
-    /// Measured operations of `refresh`
+    /// Measured operations of `refresh`, grants of `fill`
     #[arg(long, default_value_t = 2000)]
     ops: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Measure {
+    Fill,
     Refresh,
     Bulk,
 }
@@ -33,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let app = blocking::App::from_env()?;
     let (ops, cpu, wall) = match options.measure {
+        Measure::Fill => fill(&app, options.ops)?,
         Measure::Refresh => refresh(&app, options.ops)?,
         Measure::Bulk => bulk(&app)?,
     };
@@ -42,9 +47,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn fill(app: &blocking::App, grants: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
+    let (wall, cpu) = (Instant::now(), cpu_ns());
+    for number in 0..grants {
+        let partner: TenantRef = tenant(number).parse()?;
+        let token = RefreshToken::new("r".repeat(1_100));
+        app.import_grant(&partner, token, &[Audience::Graph], ConsentOptions::default(), &mut blocking::never)?;
+    }
+    Ok((grants, cpu_ns() - cpu, wall.elapsed().as_nanos()))
+}
+
+fn tenant(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
 fn refresh(app: &blocking::App, ops: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
     const WARM_UP: u64 = 200;
-    let partner: TenantRef = "00000000-0000-4000-8000-000000000000".parse()?;
+    let partner: TenantRef = tenant(0).parse()?;
     for _ in 0..WARM_UP {
         app.renew(&partner, &mut blocking::never)?;
     }
