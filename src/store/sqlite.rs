@@ -41,7 +41,7 @@ use commit::{Batch, Open, Queue};
 use connection::{Connection, Slot};
 use fault::failure;
 use keys::{KeyRing, Keys};
-use records::{NewGrant, NewToken};
+use records::{NewGrant, NewToken, Shown};
 
 /// A commit this short ago proves better than a rehearsal that the store can be written.
 const PROOF_LASTS: Duration = Duration::from_secs(1);
@@ -200,9 +200,9 @@ impl GrantStore for SqliteStore {
             let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(refresh_token.expose(), facts)?;
-            let (owner, facts) = (key.clone(), facts.clone());
+            let (owner, shown) = (key.clone(), Shown::of(facts));
             self.write(move |open| {
-                let new = NewGrant { key: &owner, plain: &plain, facts: &facts };
+                let new = NewGrant { key: &owner, plain: &plain, shown: &shown };
                 records::put_grant(open, &keys, &new, expect).map(|(written, _)| written)
             })
             .await
@@ -226,14 +226,14 @@ impl GrantStore for SqliteStore {
             let plain = seal::join(refresh_token.expose(), facts)?;
             // EXPOSE: likewise.
             let token_plain = seal::join(token.expose(), token_facts)?;
-            let (owner, facts) = (key.clone(), facts.clone());
+            let (owner, shown) = (key.clone(), Shown::of(facts));
             let (token_key, token_facts) = (token_key.clone(), token_facts.clone());
             self.write(move |open| {
-                let new = NewGrant { key: &owner, plain: &plain, facts: &facts };
+                let new = NewGrant { key: &owner, plain: &plain, shown: &shown };
                 let (written, home) = records::put_grant(open, &keys, &new, expect)?;
                 if let Some(home) = home {
                     let new = NewToken { key: &token_key, plain: &token_plain, facts: &token_facts };
-                    records::put_token_at(open, &home, &facts.user_oid, &new)?;
+                    records::put_token_at(open, &home, &shown.user_oid, &new)?;
                 }
                 Ok(written)
             })
@@ -592,7 +592,7 @@ fn apply(connection: &mut Connection, keys: &Keys, entry: &Entry) -> Result<()> 
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
     let open = Open::new(&transaction)?;
     if let Some(expect) = over(heading.replaces, records::grant_standing(&transaction, &heading.key)?) {
-        let new = NewGrant { key: &heading.key, plain: &plain, facts: &facts };
+        let new = NewGrant { key: &heading.key, plain: &plain, shown: &Shown::of(&facts) };
         records::put_grant(&open, keys, &new, expect)?;
         drop(open);
         transaction.commit().map_err(failure)?;

@@ -1,8 +1,13 @@
 //! Group commit. What makes a write slow is waiting for the disk, and one wait can serve many: writes that come while the disk is busy are
 //! gathered and become one transaction. Each still gets its own verdict, and none is told "done" before its transaction is durable.
+//!
+//! Where many have just written together, as in a renewal of all that is due, the next ones are on their way: then a transaction waits for them for a
+//! moment (as PostgreSQL's `commit_delay` does), for a disk that is quick would else get many small ones. Who writes alone never waits.
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::TransactionBehavior;
 use tokio::sync::oneshot;
@@ -14,6 +19,13 @@ use crate::store::sqlite::schema;
 
 /// How many writes at most share a transaction: bounds how long a reader of the log has to look.
 const MOST: usize = 256;
+
+/// So many writes in one transaction are a crowd,
+const CROWD: usize = 8;
+/// which is over when nobody has written for so long;
+const CROWD_LASTS: Duration = Duration::from_millis(20);
+/// and while there is one, a transaction waits so long for others.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A transaction as a job sees it.
 pub(super) struct Open<'a> {
@@ -64,6 +76,16 @@ struct State {
     jobs: Vec<Box<dyn Job>>,
     /// Whether somebody is at work on the queue.
     is_led: bool,
+    /// How many writes the last transaction had, and when it ended.
+    last: Option<(usize, Instant)>,
+}
+
+impl State {
+    /// Whether those who wait are some of a crowd, and the others are still on their way.
+    fn is_crowded(&self, now: Instant) -> bool {
+        let is_of_a_crowd = |(many, ended): (usize, Instant)| many >= CROWD && now < ended + CROWD_LASTS;
+        (1..MOST).contains(&self.jobs.len()) && self.last.is_some_and(is_of_a_crowd)
+    }
 }
 
 impl std::fmt::Debug for Queue {
@@ -89,8 +111,15 @@ impl Queue {
 
     /// Works on the queue until it is empty. `commit` gets one batch after the other.
     pub(super) fn lead(&self, mut commit: impl FnMut(Batch)) {
-        while let Some(jobs) = self.take() {
+        loop {
+            let is_crowded = self.lock().is_crowded(Instant::now());
+            if is_crowded {
+                thread::sleep(MOMENT);
+            }
+            let Some(jobs) = self.take() else { return };
+            let many = jobs.len();
             commit(Batch(jobs));
+            self.lock().last = Some((many, Instant::now()));
         }
     }
 
@@ -170,4 +199,42 @@ fn run(connection: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
 /// What a caller is told whose write nobody worked on to the end.
 pub(super) fn stopped() -> Error {
     Error::new(ErrorKind::StoreUnavailable, "store", "the store was closed before the write was done")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Whether the next of `waiting` writes waits after a transaction of `many`.
+    fn waits_after(many: usize, waiting: usize) -> bool {
+        let queue = Queue::default();
+        let push = |many| (0..many).for_each(|_| drop(queue.push(|_| Ok(()))));
+        push(many);
+        let mut sizes = Vec::new();
+        queue.lead(|batch| sizes.push(batch.0.len()));
+        assert_eq!(sizes, [many]);
+        push(waiting);
+        let state = queue.lock();
+        let (_, ended) = state.last.unwrap();
+        state.is_crowded(ended)
+    }
+
+    #[test]
+    fn only_some_of_a_crowd_wait_for_the_others() {
+        assert!(waits_after(CROWD, 1));
+        assert!(!waits_after(CROWD - 1, 1), "who writes alone");
+        assert!(!waits_after(CROWD, 0), "nobody");
+        assert!(!waits_after(CROWD, MOST), "all that fit in");
+    }
+
+    #[test]
+    fn a_crowd_is_over_after_a_while() {
+        let queue = Queue::default();
+        drop(queue.push(|_| Ok(())));
+        let ended = Instant::now();
+        queue.lock().last = Some((CROWD, ended));
+        assert!(queue.lock().is_crowded(ended));
+        assert!(!queue.lock().is_crowded(ended + CROWD_LASTS));
+    }
 }

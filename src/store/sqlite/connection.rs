@@ -144,7 +144,7 @@ impl Connection {
         let mut inner = rusqlite::Connection::open_with_flags(path, flags).map_err(failure)?;
         inner.busy_timeout(PATIENCE).map_err(failure)?;
         inner
-            .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -512;")
+            .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -128;")
             .map_err(failure)?;
         schema::prepare(&mut inner)?;
         Ok(Self { inner, process: std::process::id() })
@@ -163,10 +163,10 @@ impl Connection {
                 other => break other?,
             }
         }
-        // Small caches: an operation touches one record, and the memory is the caller's. A log of up to 4,000 pages (16 MB) instead of 1,000: what many renewals in a row change is brought into the file once and not four times.
+        // A small cache: an operation touches one record, and the memory is the caller's; room for the index through which many renewals go. A log of up to 4,000 pages (16 MB) instead of 1,000: what many renewals in a row change is brought into the file once and not four times.
         self.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;
-             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -1000;",
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -2000;",
         )
         .map_err(failure)?;
         Ok(self)

@@ -44,7 +44,26 @@ pub(super) struct NewGrant<'a> {
     pub(super) key: &'a GrantKey,
     /// [`join`](crate::store::seal::join) of token and facts.
     pub(super) plain: &'a [u8],
-    pub(super) facts: &'a GrantFacts,
+    pub(super) shown: &'a Shown,
+}
+
+/// What a grant's row shows in clear.
+pub(super) struct Shown {
+    pub(super) user_oid: String,
+    is_dead: bool,
+    renew_after: i64,
+    expires_on: i64,
+}
+
+impl Shown {
+    pub(super) fn of(facts: &GrantFacts) -> Self {
+        Self {
+            user_oid: facts.user_oid.clone(),
+            is_dead: is_dead(facts),
+            renew_after: facts.renew_after.0,
+            expires_on: facts.expires_on.0,
+        }
+    }
 }
 
 const GRANT_TO_CHANGE: &str = "SELECT id, generation, user_oid, wrapped_key
@@ -69,7 +88,8 @@ pub(super) fn put_grant(
     expect: Expect,
 ) -> Result<(Written, Option<Home>)> {
     check_keys(open, keys)?;
-    let NewGrant { key, plain, facts } = new;
+    let NewGrant { key, plain, shown } = new;
+    let Shown { user_oid: user, is_dead: dead, renew_after, expires_on } = shown;
     let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
     let old = find(open.connection, GRANT_TO_CHANGE, (owner.0, owner.1, owner.2), |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?))
@@ -86,9 +106,8 @@ pub(super) fn put_grant(
         Some((partner, wrapped)) => (partner, wrapped.clone()),
         None => keys.sealer.new_partner(key)?,
     };
-    let sealed = rows::seal_grant(&partner, key, &facts.user_oid, next, plain)?;
-    let (user, row_generation) = (&facts.user_oid, row_generation(next)?);
-    let (dead, renew_after, expires_on) = (is_dead(facts), facts.renew_after.0, facts.expires_on.0);
+    let sealed = rows::seal_grant(&partner, key, user, next, plain)?;
+    let row_generation = row_generation(next)?;
     let grant = match old {
         None => {
             let values =
@@ -99,13 +118,13 @@ pub(super) fn put_grant(
         Some((id, _, old_user, _)) => {
             let values = (id, user, row_generation, dead, renew_after, expires_on, wrapped, sealed);
             run(open.connection, CHANGE_GRANT, values)?;
-            if dead || is_rekeyed || old_user != *user {
+            if *dead || is_rekeyed || old_user != *user {
                 run(open.connection, REMOVE_TOKENS, [id])?;
             }
             id
         }
     };
-    Ok((Written::Yes(next), (!dead).then_some(Home { grant, partner })))
+    Ok((Written::Yes(next), (!*dead).then_some(Home { grant, partner })))
 }
 
 const REMOVE_GRANT: &str = "DELETE FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
