@@ -4,6 +4,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{App, Inner};
 use crate::clock::UnixTime;
@@ -21,6 +22,10 @@ pub struct Renewed {
 
 /// Grants renewed at the same time.
 const AT_ONCE: usize = 64;
+
+/// How long the others wait for the first, which opens the connection that all of them share (HTTP/2). Were they to start together, each would open one of
+/// its own before it knew.
+const FIRST: Duration = Duration::from_secs(5);
 
 /// Due grants read at a time: bounds the memory, whatever the number of partners.
 const PAGE: usize = 1_000;
@@ -74,6 +79,7 @@ impl App {
         let inner = self.inner();
         let mut passed_over = seen.len();
         let mut done: Vec<Renewed> = Vec::new();
+        let mut at_once = 1;
         loop {
             // Those that failed are still due, and come again at the head of the list.
             let due = inner
@@ -87,12 +93,19 @@ impl App {
             }
             let mut flying = FuturesUnordered::new();
             loop {
-                while flying.len() < AT_ONCE
+                while flying.len() < at_once
                     && let Some(partner) = waiting.next()
                 {
                     flying.push(async move { (partner, inner.renew(partner, Some(by)).await) });
                 }
-                let Some((partner, result)) = flying.next().await else { break };
+                let ended = if at_once < AT_ONCE {
+                    at_once = AT_ONCE;
+                    let Ok(ended) = tokio::time::timeout(FIRST, flying.next()).await else { continue };
+                    ended
+                } else {
+                    flying.next().await
+                };
+                let Some((partner, result)) = ended else { break };
                 let Some(result) = result.transpose() else {
                     // Another process has renewed it since it was found to be due, and tells of it.
                     passed_over += 1;

@@ -1,10 +1,63 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 use partnersam::ErrorKind;
+use partnersam::app::consent::{ConsentOptions, ConsentRequest};
 use partnersam::app::import::ImportOptions;
+use partnersam::clock::UnixTime;
 use partnersam::secret::RefreshToken;
 use partnersam::store::Taint;
+use partnersam::transport::{HttpClient, Transport};
 use serde_json::json;
 
 use crate::world::{World, partner};
+
+/// Counts what was sent before the first answer came.
+#[derive(Debug)]
+struct First {
+    inner: HttpClient,
+    sent: AtomicUsize,
+    by_then: Arc<OnceLock<usize>>,
+}
+
+impl Transport for First {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, partnersam::Result<http::Response<Vec<u8>>>> {
+        Box::pin(async move {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            let answer = self.inner.send(request, deadline).await;
+            self.by_then.get_or_init(|| self.sent.load(Ordering::SeqCst));
+            answer
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_many_renewals_goes_alone_and_opens_the_connection_for_all() {
+    let world = World::new().await;
+    world.consent().await;
+    let northwind = "northwind.example".parse().expect("a domain");
+    let link = world.app.begin_consent(&ConsentRequest { partner: northwind, ..world.ask() }).await.expect("a link");
+    let reply = world.sign_in(link.url.as_str(), "admin@northwind.example").await;
+    world.app.complete_consent(&reply, ConsentOptions::default()).await.expect("a consent");
+
+    let by_then = Arc::new(OnceLock::new());
+    let kept = by_then.clone();
+    let app = world
+        .app_by(|config| {
+            let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
+            Arc::new(First { inner, sent: AtomicUsize::new(0), by_then: kept })
+        })
+        .await;
+    let renewed = app.renew_due(UnixTime(i64::MAX), |_, _, _| {}).await.expect("renewed");
+    assert_eq!(renewed.iter().filter(|renewed| renewed.result.is_ok()).count(), 2);
+    assert_eq!(by_then.get(), Some(&1));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn renewal_gives_a_grant_its_full_life_again() {

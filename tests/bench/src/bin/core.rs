@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use partnersam::app::consent::ConsentOptions;
+use partnersam::app::import::ImportOptions;
 use partnersam::clock::UnixTime;
 use partnersam::secret::RefreshToken;
 use partnersam::{Audience, TenantRef, blocking};
@@ -49,10 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn fill(app: &blocking::App, grants: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
     let (wall, cpu) = (Instant::now(), cpu_ns());
+    let options = ImportOptions { audiences: vec![Audience::Graph], ..ImportOptions::default() };
     for number in 0..grants {
         let partner: TenantRef = tenant(number).parse()?;
         let token = RefreshToken::new("r".repeat(1_100));
-        app.import_grant(&partner, token, &[Audience::Graph], ConsentOptions::default(), &mut blocking::never)?;
+        app.import_grant(&partner, token, &options, &mut blocking::never)?;
     }
     Ok((grants, cpu_ns() - cpu, wall.elapsed().as_nanos()))
 }
