@@ -3,6 +3,7 @@
 //! Consent, import, revocation and the other operations that change who can do what write a line before they act (`begun`) and one with their end; where the
 //! first cannot be written they do not act. The issue of a token writes one line. Which of the two holds for an operation is decided here.
 
+mod gathered;
 pub mod show;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use self::gathered::Gathered;
 use super::token::{Token, TokenRequest};
 use super::token_cache::CacheKey;
 use super::{App, Inner};
@@ -88,6 +90,7 @@ impl Default for AuditConfig {
 pub(crate) struct Auditor {
     record: Mutex<Option<Arc<Record>>>,
     missed: AtomicU64,
+    gathered: Gathered,
 }
 
 impl fmt::Debug for Auditor {
@@ -180,8 +183,9 @@ impl Inner {
         if self.config.audit.folder.is_none() {
             return Ok(());
         }
+        let written = self.write_gathered(self.issue_entry("renew", key, "service", renewed)).await;
         // Nothing is handed out that the policy could stop.
-        self.record_or_go_on(self.issue_entry("renew", key, "service", renewed), false).await
+        self.stop_or_go_on(written, false)
     }
 
     fn issue_entry(
@@ -276,17 +280,23 @@ impl Inner {
     }
 
     /// Writes a line. `must`: where there is no record yet one is begun, and the line is durable when this returns. None: nothing is recorded here.
-    async fn write_line(&self, mut entry: Entry, must: bool) -> Result<Option<u64>> {
+    async fn write_line(&self, entry: Entry, must: bool) -> Result<Option<u64>> {
+        self.write_lines(vec![entry], must).await
+    }
+
+    /// Writes lines that come together; the number is that of the last.
+    async fn write_lines(&self, mut entries: Vec<Entry>, must: bool) -> Result<Option<u64>> {
         let Some(record) = self.record(must).await? else { return Ok(None) };
-        entry.missed = self.auditor.missed.load(Ordering::Relaxed);
+        let missed = self.auditor.missed.load(Ordering::Relaxed);
+        entries.iter_mut().for_each(|entry| entry.missed = missed);
         let fsyncs = must || self.config.audit.fsync == Fsync::Always;
         match tokio::runtime::Handle::try_current() {
             // A line into the system's memory takes less time than the way to another thread; a disk does not.
             Ok(runtime) if fsyncs => runtime
-                .spawn_blocking(move || record.append(&entry, must))
+                .spawn_blocking(move || record.append_all(&entries, must))
                 .await
                 .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "audit", "a line ended before its time"))),
-            _ => record.append(&entry, must),
+            _ => record.append_all(&entries, must),
         }
         .map(Some)
     }
@@ -298,7 +308,7 @@ impl Inner {
         if let Some(record) = known {
             return Ok(Some(record));
         }
-        let key = self.audit_key(folder, begin).await.map_err(|error| match error.kind() {
+        let key = Box::pin(self.audit_key(folder, begin)).await.map_err(|error| match error.kind() {
             // These say better what to do.
             ErrorKind::StoreKeyMissing
             | ErrorKind::StoreKeyWrong

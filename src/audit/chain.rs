@@ -2,7 +2,6 @@
 //! with a line changed, missing or out of place the chain does not close.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use aws_lc_rs::hmac;
@@ -128,8 +127,6 @@ impl FromStr for Anchor {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -92,10 +92,16 @@ impl Record {
     ///
     /// Errors: `AuditUnwritable`; then nothing was written.
     pub fn append(&self, entry: &Entry, at_once: bool) -> Result<u64> {
-        self.append_line(entry, at_once).map_err(|error| unwritable(error, &self.settings.folder))
+        self.append_all(std::slice::from_ref(entry), at_once)
     }
 
-    fn append_line(&self, entry: &Entry, at_once: bool) -> Result<u64> {
+    /// [`append`](Self::append) for lines that come together: all of them or none, in one file, and the number is that of the last. What a line costs beside
+    /// itself (the lock, a look at the end, the head) is paid once.
+    pub fn append_all(&self, entries: &[Entry], at_once: bool) -> Result<u64> {
+        self.append_lines(entries, at_once).map_err(|error| unwritable(error, &self.settings.folder))
+    }
+
+    fn append_lines(&self, entries: &[Entry], at_once: bool) -> Result<u64> {
         let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // A lock belongs to the open file, which a forked child shares with its parent: the child opens its own.
         if slot.as_ref().is_some_and(|open| open.process != std::process::id()) {
@@ -105,7 +111,7 @@ impl Record {
             Some(open) => open,
             empty => empty.insert(self.open()?),
         };
-        let written = self.append_locked(open, entry);
+        let written = self.append_locked(open, entries);
         let synced = written.and_then(|seq| self.sync(open, at_once).map(|()| seq));
         if synced.is_err() {
             // Whatever went wrong, the next attempt begins with fresh eyes.
@@ -122,13 +128,14 @@ impl Record {
         Ok(Open { process: std::process::id(), lock, head, log, segment: 0 })
     }
 
-    fn append_locked(&self, open: &mut Open, entry: &Entry) -> Result<u64> {
+    fn append_locked(&self, open: &mut Open, entries: &[Entry]) -> Result<u64> {
         let lock = open.lock.clone();
         let _held = Held::take(&lock, &self.settings.folder)?;
-        let mut end = self.end(open, entry.at)?;
+        let mut end = self.end(open, entries.first().map(|entry| entry.at).unwrap_or_default())?;
         let mut text = std::mem::take(&mut end.before);
         let mut head = end.head;
-        for entry in end.events.iter().chain([entry]) {
+        let first = head.seq + 1;
+        for entry in end.events.iter().chain(entries) {
             head.seq += 1;
             let (line, check) = chain::line(&self.key, head.seq, &head.mac, open.process, entry)?;
             head.mac = check;
@@ -137,7 +144,7 @@ impl Record {
         }
         // What is told of the current file must stand in it.
         if end.events.is_empty() && head.length > 0 && head.length + text.len() as u64 > self.settings.rotate_bytes {
-            self.rotate(open, &mut head)?;
+            self.rotate(open, &mut head, first)?;
         }
         let before = head.length;
         head.length += text.len() as u64;
@@ -150,8 +157,8 @@ impl Record {
         Ok(head.seq)
     }
 
-    /// Puts the current file aside and begins the next one. `head` already counts the lines that are about to be written.
-    fn rotate(&self, open: &mut Open, head: &mut Head) -> Result<()> {
+    /// Puts the current file aside and begins the next one. `head` already counts the lines that are about to be written, from number `first` on.
+    fn rotate(&self, open: &mut Open, head: &mut Head, first: u64) -> Result<()> {
         let (current, full) =
             (self.settings.folder.join(segments::CURRENT), segments::full(&self.settings.folder, head.segment));
         if full.exists() {
@@ -167,7 +174,7 @@ impl Record {
         fs::rename(&current, &full).map_err(|error| private_file::failure(error, &full))?;
         open.log = private_file::open_for_append(&current)?;
         private_file::sync_folder(&self.settings.folder)?;
-        head.segment = head.seq;
+        head.segment = first;
         head.length = 0;
         open.segment = head.segment;
         Ok(())

@@ -64,6 +64,20 @@ fn a_record_that_nobody_touched_is_whole_across_files_and_processes() {
 }
 
 #[test]
+fn lines_that_come_together_are_lines_like_any_other() {
+    let folder = filled(2, 2_000);
+    let record = record(&folder.path().join("audit"), 2_000);
+    for (begins, last) in [(3, 7), (8, 12), (13, 17)] {
+        let together: Vec<Entry> = (begins..=last).map(entry).collect();
+        assert_eq!(record.append_all(&together, false).unwrap(), last as u64);
+    }
+    assert_eq!(record.append(&entry(18), false).unwrap(), 18);
+    assert!(segments::all(&folder.path().join("audit")).unwrap().len() > 2);
+    let report = check(folder.path());
+    assert_eq!((whats(&report), report.notes.len(), report.lines, report.last), (vec![], 0, 18, Some(18)));
+}
+
+#[test]
 fn another_key_finds_nothing_right() {
     let folder = filled(3, NO_ROTATION);
     let other = AuditKey::new(&Zeroizing::new([8; 32]));

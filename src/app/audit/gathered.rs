@@ -1,0 +1,64 @@
+//! Lines of renewals, written together. Renewals end in crowds, for one commit of the store answers many; were each to write its own line, each would lock
+//! the record, look where it ends and count itself in the head.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Inner;
+use crate::audit::Entry;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Lines at most that are written as one: they stand in one file of the record, whatever size that should have.
+const MOST: usize = 32;
+
+/// With so many renewals under way,
+const CROWD: usize = 8;
+/// a line waits so long for others.
+const MOMENT: Duration = Duration::from_millis(1);
+
+type Waiting = (Entry, oneshot::Sender<Result<()>>);
+
+/// Lines that wait for the next write, and whoever waits for them.
+#[derive(Default)]
+pub(super) struct Gathered(Mutex<Vec<Waiting>>);
+
+impl Gathered {
+    fn add(&self, entry: Entry) -> oneshot::Receiver<Result<()>> {
+        let (answer, receiver) = oneshot::channel();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((entry, answer));
+        receiver
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let many = waiting.len().min(MOST);
+        waiting.drain(..many).collect()
+    }
+}
+
+impl Inner {
+    /// Writes a line with those that others have at the same moment, and ends when it is written.
+    pub(super) async fn write_gathered(&self, entry: Entry) -> Result<()> {
+        let written = self.auditor.gathered.add(entry);
+        // Whoever else was answered by the same commit adds a line now.
+        if self.renewals.count() < CROWD {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(MOMENT).await;
+        }
+        loop {
+            let (entries, answers): (Vec<Entry>, Vec<_>) = self.auditor.gathered.take().into_iter().unzip();
+            if entries.is_empty() {
+                break;
+            }
+            let outcome = self.write_lines(entries, false).await.map(drop);
+            for answer in answers {
+                // Nobody may be waiting any more: the line is there all the same.
+                let _ = answer.send(outcome.clone());
+            }
+        }
+        written.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "audit", "a line ended before its time")))
+    }
+}
