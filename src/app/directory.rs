@@ -92,7 +92,7 @@ impl Inner {
             self.directory.remember_domain(domain, tenant, on);
             return Ok(tenant);
         }
-        match self.metadata(name).await.and_then(|metadata| metadata.tenant()) {
+        match Box::pin(self.metadata(name)).await.and_then(|metadata| metadata.tenant()) {
             Ok(tenant) => {
                 self.directory.remember_domain(domain, tenant, now);
                 // Only a convenience for the next process: a store that cannot be written now is reported by who must write.

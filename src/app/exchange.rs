@@ -67,7 +67,7 @@ impl Inner {
                     Error::new(ErrorKind::Internal, "token", "the token endpoint's address could not be built")
                 })
             }
-            AuthorityKind::Generic => Ok(self.metadata(&tenant.into()).await?.token_endpoint.clone()),
+            AuthorityKind::Generic => Ok(Box::pin(self.metadata(&tenant.into())).await?.token_endpoint.clone()),
         }
     }
 
@@ -155,7 +155,7 @@ impl Inner {
     ) -> Result<TokenReply, Verdict> {
         let credentials = self.config.credentials.all();
         let first = self.credential_at_work.load(Ordering::Relaxed);
-        let mut refused = Verdict::of_transport(credential::absent());
+        let mut refused = None;
         for turn in 0..credentials.len() {
             let index = (first + turn) % credentials.len();
             let Some(credential) = credentials.get(index) else { break };
@@ -166,7 +166,7 @@ impl Inner {
                         error = verdict.error.kind().id(),
                         "the app's credential was refused"
                     );
-                    refused = verdict;
+                    refused = Some(verdict);
                 }
                 outcome => {
                     self.credential_at_work.store(index, Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl Inner {
                 }
             }
         }
-        Err(refused)
+        Err(refused.unwrap_or_else(|| Verdict::of_transport(credential::absent())))
     }
 
     pub(super) async fn one_exchange(

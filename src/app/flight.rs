@@ -73,7 +73,8 @@ where
                 Some(flight) => flight.clone(),
                 None => {
                     let (landed, board) = (key.clone(), self.0.clone());
-                    let attempt = attempt();
+                    // Boxed once, and not moved with all that it will hold from hand to hand.
+                    let attempt = Box::pin(attempt());
                     let task = tokio::spawn(async move {
                         // Also when the attempt panics: nobody may wait for a flight that never lands.
                         let _landing = Landing { key: landed, board };

@@ -163,7 +163,7 @@ impl Inner {
                 Err(verdict) => verdict,
             };
             if verdict.grant == GrantFate::Bury || refuses_the_token(&verdict.error) {
-                match self.stored_since(&grant, &verdict.error, is_alone).await? {
+                match Box::pin(self.stored_since(&grant, &verdict.error, is_alone)).await? {
                     Some(newer) if rereads > 0 => {
                         rereads -= 1;
                         grant = newer;
@@ -318,7 +318,7 @@ impl Inner {
             )),
             Err(error) => {
                 let newest = rotated.unwrap_or(used);
-                let warning = self.keep_unsaved(&grant_key, newest, facts, generation, error).await;
+                let warning = Box::pin(self.keep_unsaved(&grant_key, newest, facts, generation, error)).await;
                 Ok((reply, expires_on, Some(warning)))
             }
         }

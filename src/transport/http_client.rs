@@ -108,7 +108,8 @@ impl Transport for HttpClient {
                 .with_context("host", &host));
             }
             tracing::trace!(host, path = url.path(), "asking the service");
-            let path = url.path().to_owned();
+            // For a log that somebody reads: not for each of ten thousand exchanges that nobody follows.
+            let path = tracing::enabled!(tracing::Level::DEBUG).then(|| url.path().to_owned());
             let mut request = reqwest::Request::new(head.method, url);
             *request.headers_mut() = head.headers;
             *request.body_mut() = Some(body.into());
@@ -129,7 +130,12 @@ impl Transport for HttpClient {
                     response.body_mut().extend_from_slice(&chunk);
                 }
                 // The path names a tenant and an endpoint; what is secret stands in the body or the query.
-                tracing::debug!(host, path, status = response.status().as_u16(), "the service answered");
+                tracing::debug!(
+                    host,
+                    path = path.as_deref(),
+                    status = response.status().as_u16(),
+                    "the service answered"
+                );
                 if response.status().is_redirection() {
                     return Err(Error::new(
                         ErrorKind::RedirectRefused,
