@@ -23,7 +23,7 @@ pub(crate) struct Handle {
     replaced: AtomicU64,
 }
 
-/// A point in the life of the tokens: what is kept with an equal stamp was not overtaken by a consent, a renewal, a revocation or a fork.
+/// A point in the life of the tokens: what is kept with an equal stamp was not overtaken by a consent, a revocation or a fork.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     forks: u64,

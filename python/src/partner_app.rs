@@ -902,13 +902,14 @@ impl Operations<'_> {
     }
 
     fn renew(&self, py: Python<'_>, how: How, partner: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        let (partner, handle) = (named(partner)?, self.0.clone());
-        let operation = move |app: partnersam::App| async move {
-            let ends = app.renew(&partner).await;
-            handle.note_replaced();
-            ends
-        };
-        perform(py, self.0, how, operation, |py, ends| Ok(ends.0.into_pyobject(py)?.into_any().unbind()))
+        let partner = named(partner)?;
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.renew(&partner).await },
+            |py, ends| Ok(ends.0.into_pyobject(py)?.into_any().unbind()),
+        )
     }
 
     fn renew_due(
@@ -919,7 +920,6 @@ impl Operations<'_> {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let by = SystemClock.now().plus(i64::from(within_days) * 24 * 3600);
-        let handle = self.0.clone();
         let raised = Arc::new(Mutex::new(None));
         let seen = raised.clone();
         let operation = move |app: partnersam::App| async move {
@@ -932,9 +932,7 @@ impl Operations<'_> {
                     seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             };
-            let renewed = app.renew_due(by, tell).await;
-            handle.note_replaced();
-            renewed
+            app.renew_due(by, tell).await
         };
         perform(py, self.0, how, operation, move |py, renewed| {
             if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -105,9 +105,11 @@ def test_a_new_consent_gives_new_tokens(emulator: Emulator, app: PartnerApp) -> 
 
 def test_renewal(emulator: Emulator, app: PartnerApp) -> None:
     consent(emulator, app, "northwind.example", "admin@northwind.example")
+    kept = app.token("fabrikam.com", "graph")
     before, generation = redemptions(emulator), app.grant("fabrikam.com").generation
     assert app.renew("fabrikam.com") >= app.grant("fabrikam.com").last_redeemed_on
     assert redemptions(emulator) == before + 1
+    assert app.token("fabrikam.com", "graph") is kept, "a renewal lets the tokens be that were handed out"
     assert app.grant("fabrikam.com").generation > generation
     assert app.renew_due() == []
     told = []
@@ -116,6 +118,7 @@ def test_renewal(emulator: Emulator, app: PartnerApp) -> None:
     assert all(each.expires_on and each.error is None for each in renewed)
     assert [(done, found) for done, found, _ in told] == [(1, 2), (2, 2)]
     assert {each.partner for *_, each in told} == {each.partner for each in renewed}
+    assert app.token("fabrikam.com", "graph") is kept
 
 
 def test_one_partner_that_cannot_be_renewed_does_not_stop_the_others(emulator: Emulator, app: PartnerApp) -> None:
