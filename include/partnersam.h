@@ -304,6 +304,16 @@ typedef int32_t psam_level;
 #define PSAM_ERROR_PURPOSE_EXPIRED 1013
 
 /*
+ The refresh token was given to another app than the configured one.
+ */
+#define PSAM_ERROR_GRANT_OF_ANOTHER_APP 1014
+
+/*
+ The grant is stored, and the old refresh token could not be removed where it came from.
+ */
+#define PSAM_ERROR_OLD_TOKEN_REMAINS 1015
+
+/*
  There is no usable grant for this partner and audience.
  */
 #define PSAM_ERROR_CONSENT_REQUIRED 2001

@@ -16,7 +16,7 @@ use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented
 use crate::app::customers::{Customer, CustomerOutcome, CustomersRequest, Progress, Summary};
 use crate::app::doctor::{Checkup, DoctorRequest};
 use crate::app::grants::GrantStatus;
-use crate::app::import::ImportOptions;
+use crate::app::import::{ImportOptions, MovePlan, MoveRequest, MovedIn};
 use crate::app::incident::{Incident, IncidentRequest, RevokeOptions, Revoked, Step, StepOutcome};
 use crate::app::mfa_check::MfaAnswer;
 use crate::app::renew::Renewed;
@@ -172,6 +172,16 @@ impl App {
         interrupt: Interrupt<'_>,
     ) -> Result<Consented> {
         self.run(|app| async move { app.import_grant(partner, refresh_token, options).await }, interrupt)
+    }
+
+    /// See [`app::App::plan_move_in`].
+    pub fn plan_move_in(&self, request: &MoveRequest, interrupt: Interrupt<'_>) -> Result<MovePlan> {
+        self.run(|app| async move { app.plan_move_in(request).await }, interrupt)
+    }
+
+    /// See [`app::App::move_in`].
+    pub fn move_in(&self, request: &MoveRequest, interrupt: Interrupt<'_>) -> Result<MovedIn> {
+        self.run(|app| async move { app.move_in(request).await }, interrupt)
     }
 
     /// See [`app::App::grants`].

@@ -258,6 +258,10 @@ error_kinds! {
         "the purpose does not allow that audience or tenant" "name the purpose that fits, or widen this one in the configuration file";
     1013 PurposeExpired Caller Never Caller "purpose-expired"
         "the purpose has ended" "if it is still needed, move `expires_on` of the purpose in the configuration file";
+    1014 GrantOfAnotherApp Caller Never Caller "grant-of-another-app"
+        "the refresh token was given to another app than the configured one" "import it with the app that got it (`partnersam init --client-id` names the app), or let the partner consent to this app";
+    1015 OldTokenRemains Caller UserAction HostAdministrator "old-token-remains"
+        "the grant is stored, and the old refresh token could not be removed where it came from" "remove it by hand at the named place, or run the same import again";
 
     2001 ConsentRequired Identity UserAction ServiceAccountOwner "consent-required"
         "there is no usable grant for this partner and audience" "run `partnersam consent PARTNER` and sign in with MFA";

@@ -17,6 +17,7 @@ pub mod fork;
 pub mod graph;
 pub mod hosts;
 pub mod ids;
+pub mod moving_in;
 pub mod partner_center;
 pub mod protocol;
 pub mod purpose;

@@ -159,6 +159,32 @@ class PartnerApp:
     ) -> Consented:
         """Takes over a refresh token from elsewhere, once it has proved itself."""
 
+    def plan_import(
+        self, partner: str, source: str | bytes | os.PathLike[str], vault_identity: str | None = None
+    ) -> dict[str, Any]:
+        """Reads where a grant is to come from and says what is there; nothing is redeemed, stored or changed.
+
+        `source` is `keyvault://NAME/secrets/SECRET`, a secret's identifier, `keyring:SERVICE/USER`, a path, or what was in such a place as bytes. The document
+        of `partnersam import --dry-run --json`.
+        """
+
+    def import_from(
+        self,
+        partner: str,
+        source: str | bytes | os.PathLike[str],
+        audiences: Iterable[str] = (),
+        allow_without_mfa: bool = False,
+        purpose: str | None = None,
+        vault_identity: str | None = None,
+        write_back: bool = False,
+        purge: bool = False,
+    ) -> dict[str, Any]:
+        """Moves a grant in from a file, Key Vault or keyring in whatever form another tool keeps it, once it has proved itself.
+
+        `purge` removes the old token after that, and `write_back` puts the new one into the vault's secret instead; how that went is in `moved_in` of the answer,
+        which is the document of `partnersam import --json`.
+        """
+
     def renew(self, partner: str) -> int:
         """Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time)."""
 
@@ -716,6 +742,21 @@ class _Starter:
         allow_without_mfa: bool,
         purpose: str | None,
     ) -> _Operation[Consented]: ...
+    def plan_import(
+        self, done: _Done, partner: str, source: str | bytes | os.PathLike[str], vault_identity: str | None
+    ) -> _Operation[dict[str, Any]]: ...
+    def import_from(
+        self,
+        done: _Done,
+        partner: str,
+        source: str | bytes | os.PathLike[str],
+        audiences: Iterable[str],
+        allow_without_mfa: bool,
+        purpose: str | None,
+        vault_identity: str | None,
+        write_back: bool,
+        purge: bool,
+    ) -> _Operation[dict[str, Any]]: ...
     def renew(self, done: _Done, partner: str) -> _Operation[int]: ...
     def renew_due(
         self, done: _Done, within_days: int, progress: Callable[[int, int, Renewed], object] | None

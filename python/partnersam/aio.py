@@ -168,6 +168,36 @@ class PartnerApp:
         asked = (partner, refresh_token, list(audiences), allow_without_mfa, purpose)
         return await _ended(self._starter.import_grant, *asked)
 
+    async def plan_import(
+        self, partner: str, source: str | bytes | os.PathLike[str], vault_identity: str | None = None
+    ) -> dict[str, Any]:
+        """Reads where a grant is to come from and says what is there; nothing is redeemed, stored or changed."""
+        return await _ended(self._starter.plan_import, partner, source, vault_identity)
+
+    async def import_from(
+        self,
+        partner: str,
+        source: str | bytes | os.PathLike[str],
+        audiences: Iterable[str] = (),
+        allow_without_mfa: bool = False,
+        purpose: str | None = None,
+        vault_identity: str | None = None,
+        write_back: bool = False,
+        purge: bool = False,
+    ) -> dict[str, Any]:
+        """Moves a grant in from a file, Key Vault or keyring in whatever form another tool keeps it, once it has proved itself."""
+        return await _ended(
+            self._starter.import_from,
+            partner,
+            source,
+            list(audiences),
+            allow_without_mfa,
+            purpose,
+            vault_identity,
+            write_back,
+            purge,
+        )
+
     async def renew(self, partner: str) -> int:
         """Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time)."""
         return await _ended(self._starter.renew, partner)

@@ -14,6 +14,7 @@ mod fresh;
 mod grant;
 mod handle;
 mod json;
+mod moving_in;
 mod names;
 mod operation;
 mod partner_app;

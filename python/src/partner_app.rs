@@ -31,6 +31,7 @@ use crate::error::{Failure, invalid};
 use crate::grant::{Grant, Renewed};
 use crate::handle::Handle;
 use crate::json;
+use crate::moving_in::{self, Wish};
 use crate::names::Names;
 use crate::token::{Fetched, Recent, Token, audience, fetch, tenant};
 use crate::wait::{How, perform};
@@ -258,6 +259,41 @@ impl PartnerApp {
     ) -> PyResult<Py<PyAny>> {
         let options = ImportOptions { audiences: audiences.audiences()?, purpose, allow_without_mfa };
         self.operations().import_grant(py, How::Here, &partner, refresh_token, options)
+    }
+
+    /// Reads where a grant is to come from and says what is there; nothing is redeemed, stored or changed. The document of `partnersam import --dry-run --json`.
+    #[pyo3(signature = (partner, source, vault_identity=None))]
+    fn plan_import(
+        &self,
+        py: Python<'_>,
+        partner: Bound<'_, PyString>,
+        source: Bound<'_, PyAny>,
+        vault_identity: Option<&str>,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().plan_import(py, How::Here, &partner, &source, vault_identity)
+    }
+
+    /// Moves a grant in from a file, Key Vault or keyring in whatever form another tool keeps it, once it has proved itself. The document of
+    /// `partnersam import --json`.
+    #[pyo3(
+        signature = (partner, source, audiences=Names::default(), allow_without_mfa=false, purpose=None, vault_identity=None, write_back=false, purge=false),
+        text_signature = "($self, partner, source, audiences=(), allow_without_mfa=False, purpose=None, vault_identity=None, write_back=False, purge=False)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn import_from(
+        &self,
+        py: Python<'_>,
+        partner: Bound<'_, PyString>,
+        source: Bound<'_, PyAny>,
+        audiences: Names,
+        allow_without_mfa: bool,
+        purpose: Option<String>,
+        vault_identity: Option<&str>,
+        write_back: bool,
+        purge: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let wish = Wish { allow_without_mfa, purpose, vault_identity, write_back, purge };
+        self.operations().import_from(py, How::Here, &partner, &source, audiences, wish)
     }
 
     /// Uses one partner's grant now, and so gives it its full life again. Returns when it ends (Unix time).
@@ -574,6 +610,35 @@ impl Starter {
     ) -> PyResult<Py<PyAny>> {
         let options = ImportOptions { audiences: audiences.audiences()?, purpose, allow_without_mfa };
         self.operations().import_grant(py, How::Tell(done), &partner, refresh_token, options)
+    }
+
+    fn plan_import(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Bound<'_, PyString>,
+        source: Bound<'_, PyAny>,
+        vault_identity: Option<&str>,
+    ) -> PyResult<Py<PyAny>> {
+        self.operations().plan_import(py, How::Tell(done), &partner, &source, vault_identity)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn import_from(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        partner: Bound<'_, PyString>,
+        source: Bound<'_, PyAny>,
+        audiences: Names,
+        allow_without_mfa: bool,
+        purpose: Option<String>,
+        vault_identity: Option<&str>,
+        write_back: bool,
+        purge: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let wish = Wish { allow_without_mfa, purpose, vault_identity, write_back, purge };
+        self.operations().import_from(py, How::Tell(done), &partner, &source, audiences, wish)
     }
 
     fn renew(&self, py: Python<'_>, done: Py<PyAny>, partner: Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
@@ -898,6 +963,45 @@ impl Operations<'_> {
             how,
             move |app| async move { app.import_grant(&partner, token, &options).await },
             |py, consented| object(py, Consented::new(py, consented)?),
+        )
+    }
+
+    fn plan_import(
+        &self,
+        py: Python<'_>,
+        how: How,
+        partner: &Bound<'_, PyString>,
+        source: &Bound<'_, PyAny>,
+        vault_identity: Option<&str>,
+    ) -> PyResult<Py<PyAny>> {
+        let wish = Wish { vault_identity, ..Wish::default() };
+        let request = moving_in::request(named(partner)?, moving_in::source(source)?, Vec::new(), wish)?;
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.plan_move_in(&request).await },
+            |py, plan| document(py, Ok(plan.to_document())),
+        )
+    }
+
+    fn import_from(
+        &self,
+        py: Python<'_>,
+        how: How,
+        partner: &Bound<'_, PyString>,
+        source: &Bound<'_, PyAny>,
+        names: Names,
+        wish: Wish<'_>,
+    ) -> PyResult<Py<PyAny>> {
+        let (partner, audiences) = (named(partner)?, names.audiences()?);
+        let request = moving_in::request(partner, moving_in::source(source)?, audiences, wish)?;
+        perform(
+            py,
+            self.0,
+            how,
+            move |app| async move { app.move_in(&request).await },
+            |py, moved| document(py, Ok(moved.to_document(SystemClock.now()))),
         )
     }
 

@@ -23,7 +23,9 @@ use url::Url;
 
 pub use document::KEYS;
 #[cfg(feature = "keyvault")]
-pub use vault::VaultConfig;
+pub(crate) use vault::OtherVaults;
+#[cfg(feature = "keyvault")]
+pub use vault::{VaultConfig, VaultOpener};
 
 use self::document::{Document, expand_home, invalid, parsed};
 use self::emulator_ready::{EmulatorApp, EmulatorReady};
@@ -61,6 +63,9 @@ pub struct Config {
     /// Where the store is a vault: which, and who opens it.
     #[cfg(feature = "keyvault")]
     pub(crate) vault: Option<VaultConfig>,
+    /// What it takes to open a vault that is not the store's.
+    #[cfg(feature = "keyvault")]
+    pub(crate) other_vaults: OtherVaults,
     /// Where the store's key lives.
     pub key: KeySource,
     /// Where the passphrase is read from when the key is made of one.
@@ -313,9 +318,13 @@ impl Config {
             home_tenant: home_tenant.as_ref(),
             credentials: &credentials,
         };
+        #[cfg(feature = "keyvault")]
+        let vault = VaultConfig::read(document, environment, &azure, &around)?;
         Ok(Self {
             #[cfg(feature = "keyvault")]
-            vault: VaultConfig::read(document, environment, &azure, &around)?,
+            other_vaults: OtherVaults::new(environment, &azure, &around, vault.as_ref()),
+            #[cfg(feature = "keyvault")]
+            vault,
             credentials,
             client_id,
             home_tenant,

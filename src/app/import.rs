@@ -1,5 +1,13 @@
 //! Import: a refresh token from elsewhere becomes a grant, once it has proved itself.
 
+mod move_in;
+mod place;
+mod settings_file;
+#[cfg(feature = "keyvault")]
+mod vault_source;
+
+pub use move_in::{Fate, Leftover, LeftoverKind, MovePlan, MoveRequest, MovedIn, WHAT_REMAINS};
+
 use super::consent::{ConsentOptions, Consented, Person, SignIn, finished, first_audience};
 use super::exchange::Beside;
 use super::token_cache::CacheKey;

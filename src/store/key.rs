@@ -4,7 +4,7 @@
 pub mod credentials_directory;
 pub mod file;
 #[cfg(feature = "keyring")]
-mod keyring;
+pub(crate) mod keyring;
 pub mod passphrase;
 
 use std::fmt;

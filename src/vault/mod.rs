@@ -50,7 +50,6 @@ pub(crate) struct Opening {
 pub(crate) struct Found {
     pub(crate) version: String,
     pub(crate) value: zeroize::Zeroizing<String>,
-    #[cfg(test)]
     pub(crate) content_type: String,
     pub(crate) tags: std::collections::HashMap<String, String>,
 }
@@ -58,6 +57,7 @@ pub(crate) struct Found {
 /// A secret in a list, without its value.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
+    pub(crate) name: String,
     pub(crate) tags: std::collections::HashMap<String, String>,
     pub(crate) enabled: bool,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Listed {
 /// A new version of a secret.
 pub(crate) struct New<'a> {
     pub(crate) value: &'a str,
-    pub(crate) content_type: &'static str,
+    pub(crate) content_type: &'a str,
     pub(crate) tags: std::collections::HashMap<String, String>,
     /// What the vault's own near-expiry alerts look at.
     pub(crate) ends: Option<UnixTime>,

@@ -57,6 +57,10 @@ def test_in_an_argument_it_is_refused_and_not_repeated(cli: Cli) -> None:
     answer = cli("import", "fabrikam.com", secret).expect(2)
     assert "must not stand on the command line" in answer.stderr
     assert secret not in answer.stdout + answer.stderr
+    for option in ["--from", "--file"]:
+        answer = cli("import", "fabrikam.com", option, secret * 10).expect(2)
+        assert "must not stand on the command line" in answer.stderr
+        assert secret not in answer.stdout + answer.stderr
 
 
 def test_for_a_purpose(cli: Cli, token: str, tmp_path: Path) -> None:

@@ -95,6 +95,40 @@ pub(crate) fn grants_files() -> Vec<String> {
     ]
 }
 
+/// What other tools keep a refresh token in, each secret of them the canary.
+pub(crate) fn token_sources() -> Vec<Vec<u8>> {
+    let texts = [
+        format!("\u{feff}{CANARY}\r\n"),
+        format!("\"{CANARY}\"\n"),
+        format!(
+            "# x\nCSP_DOMAIN=fabrikam.com\nexport APP_ID='{CLIENT}'\nAPP_SECRET={CANARY}\nMFA_METHOD=manually\nREFRESH_TOKEN=\"{CANARY}\"\n"
+        ),
+        format!("CSP domain;Account ID;App ID;Refresh token\nfabrikam.com;{TENANT};{CLIENT};\"{CANARY}\"\n"),
+        format!(
+            "[csp]\ndomain = \"fabrikam.com\"\nmfa_method = \"Key Vault\"\nurl = \"https://v.vault.azure.net/secrets/a\"\nclient_app_id = \"{CLIENT}\"\nclient_secret = \"{CANARY}\"\n"
+        ),
+        format!(
+            r#"{{"AccessToken":"{CANARY}","RefreshToken":"{CANARY}","TenantId":"{TENANT}","Account":{{"Username":"a@fabrikam.com"}},"Scopes":["a","b"],"ExpiresOn":1}}"#
+        ),
+        format!(
+            r#"<configuration><appSettings><add key="ida:CPVApplicationId" value="{CLIENT}"/><add key="KeyVaultEndpoint" value="https://v.vault.azure.net"/><add key="ida:KeyVaultClientSecret" value="{CANARY}"/></appSettings></configuration>"#
+        ),
+        format!(
+            r#"<web-app><init-param><param-name>refresh_token</param-name><param-value>{CANARY}</param-value></init-param></web-app>"#
+        ),
+        format!(
+            r#"<Objs xmlns="x"><Obj><Props><S N="RefreshToken">{CANARY}</S><SS N="AccessToken">{CANARY}</SS></Props></Obj></Objs>"#
+        ),
+        format!("RefreshToken : {CANARY}\r\n               {CANARY}\r\nTenantId     : {TENANT}\r\n"),
+        format!(
+            "$ApplicationId = '{CLIENT}'\n$RefreshToken = '{CANARY}'\n$ExchangeRefreshToken = '{CANARY}'\nPassword={CANARY}\n"
+        ),
+    ];
+    let wide = |text: &String| [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let wide: Vec<Vec<u8>> = texts.iter().map(wide).collect();
+    texts.into_iter().map(String::into_bytes).chain(wide).collect()
+}
+
 /// Lists of Partner Center and of Graph, and what an API says of MFA.
 pub(crate) fn lists() -> Vec<String> {
     vec![

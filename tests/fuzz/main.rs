@@ -7,6 +7,7 @@
 mod certificates;
 mod corpus;
 mod id_tokens;
+mod moving_in;
 mod mutator;
 mod record;
 mod replies;

@@ -32,7 +32,7 @@ pub(crate) fn of(error: &Error) -> i32 {
     match error.kind() {
         Kind::Cancelled => CANCELLED,
         Kind::InvalidArgument | Kind::GrantAmbiguous => USAGE,
-        Kind::ConfigInvalid | Kind::ConfigMissing | Kind::HostNotAllowed => CONFIGURATION,
+        Kind::ConfigInvalid | Kind::ConfigMissing | Kind::HostNotAllowed | Kind::GrantOfAnotherApp => CONFIGURATION,
         // What is wrong here stands in the configuration or in the app registration.
         Kind::AppCredentialInvalid | Kind::AppCredentialExpired | Kind::AppNotFound | Kind::AppMisconfigured => {
             CONFIGURATION

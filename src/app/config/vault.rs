@@ -74,6 +74,29 @@ pub(super) struct Around<'a> {
     pub(super) credentials: &'a Credentials,
 }
 
+impl Around<'_> {
+    fn vaults_authority(&self) -> Authority {
+        match self.authority.kind() {
+            AuthorityKind::Entra => self.authority.clone(),
+            AuthorityKind::Generic => Authority::microsoft(self.authority.cloud()),
+        }
+    }
+
+    /// The audience of the cloud's vaults.
+    fn vaults_resource(&self) -> Result<Url> {
+        let resource = match self.emulated {
+            Some(emulated) => {
+                let port = Url::parse(emulated).ok().and_then(|url| url.port());
+                let port =
+                    port.ok_or_else(|| invalid("PARTNERSAM_EMULATOR", "a ready file of an emulator that has vaults"))?;
+                Url::parse(&format!("https://vault.localhost:{port}"))
+            }
+            None => Url::parse(self.vaults_authority().cloud().hosts().key_vault),
+        };
+        resource.map_err(|_| Error::new(ErrorKind::Internal, "open", "the table of clouds holds no address of vaults"))
+    }
+}
+
 impl VaultConfig {
     /// Reads the table where the store is a vault. A table without one is refused: somebody means it to be used.
     pub(super) fn read(
@@ -107,21 +130,8 @@ impl VaultConfig {
             return Err(Error::new(ErrorKind::ConfigInvalid, "open", format!("unknown key: vault.{key}"))
                 .with_hint(format!("the keys are {}, {}", KEYS.join(", "), CREDENTIAL_KEYS.join(", "))));
         }
-        let authority = match around.authority.kind() {
-            AuthorityKind::Entra => around.authority.clone(),
-            AuthorityKind::Generic => Authority::microsoft(around.authority.cloud()),
-        };
-        let unknown = || Error::new(ErrorKind::Internal, "open", "the table of clouds holds no address of vaults");
-        let resource = match around.emulated {
-            Some(emulated) => {
-                let port = Url::parse(emulated).ok().and_then(|url| url.port());
-                let port =
-                    port.ok_or_else(|| invalid("PARTNERSAM_EMULATOR", "a ready file of an emulator that has vaults"))?;
-                Url::parse(&format!("https://vault.localhost:{port}"))
-            }
-            None => Url::parse(authority.cloud().hosts().key_vault),
-        };
-        let resource = resource.map_err(|_| unknown())?;
+        let authority = around.vaults_authority();
+        let resource = around.vaults_resource()?;
         let address = VaultAddress::parse(around.store, &resource)?;
         let format = match table.text("format")?.as_deref() {
             None | Some("sealed") => Format::Sealed,
@@ -263,9 +273,31 @@ impl VaultConfig {
     }
 
     fn opening(&self, clock: Arc<dyn Clock>, retry: RetryPolicy) -> Result<Opening> {
-        let client = || HttpClient::new(self.authority.clone(), self.ca_file.clone());
+        let way =
+            Way { authority: self.authority.clone(), trust: self.trust.clone(), ca_file: self.ca_file.as_deref() };
+        way.opening(self.address.clone(), &self.identity, clock, retry)
+    }
+}
+
+/// How to get to a vault, whoever opens it.
+struct Way<'a> {
+    /// With the vault's host among those that get tokens.
+    authority: Authority,
+    trust: Trust,
+    ca_file: Option<&'a Path>,
+}
+
+impl Way<'_> {
+    fn opening(
+        self,
+        address: VaultAddress,
+        identity: &Identity,
+        clock: Arc<dyn Clock>,
+        retry: RetryPolicy,
+    ) -> Result<Opening> {
+        let client = || HttpClient::new(self.authority.clone(), self.ca_file.map(Path::to_path_buf));
         let transport: Arc<dyn Transport> = Arc::new(client());
-        let identity: Arc<dyn VaultIdentity> = match &self.identity {
+        let identity: Arc<dyn VaultIdentity> = match identity {
             Identity::App { client_id, tenant, credentials } => {
                 let endpoint = self.authority.login().join(&format!("/{tenant}/oauth2/v2.0/token"));
                 Arc::new(AppIdentity {
@@ -282,7 +314,112 @@ impl VaultConfig {
             }
             Identity::AzureCli { tenant } => vault::azure_cli(tenant.as_deref())?,
         };
-        Ok(Opening { address: self.address.clone(), trust: self.trust.clone(), identity, transport, retry })
+        Ok(Opening { address, trust: self.trust, identity, transport, retry })
+    }
+}
+
+/// Who opens a vault that is not the store's, by the names that `vault.identity` has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VaultOpener {
+    /// The one that what is moved in names, else the store's where that is a vault, else the app.
+    #[default]
+    Named,
+    /// The app, with its own credential.
+    App,
+    /// The managed identity of this machine.
+    ManagedIdentity,
+    /// The federated identity of this workload.
+    WorkloadIdentity,
+    /// Whoever is signed in with the Azure CLI.
+    AzureCli,
+}
+
+impl VaultOpener {
+    const KINDS: [(&'static str, Self); 4] = [
+        ("app", Self::App),
+        ("managed-identity", Self::ManagedIdentity),
+        ("workload-identity", Self::WorkloadIdentity),
+        ("azure-cli", Self::AzureCli),
+    ];
+}
+
+impl std::str::FromStr for VaultOpener {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::KINDS.iter().find(|(name, _)| *name == text);
+        found.map(|(_, opener)| *opener).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "parse", "not an identity that opens vaults")
+                .with_hint("use app, managed-identity, workload-identity or azure-cli")
+        })
+    }
+}
+
+/// What it takes to open a vault that is not the store's: `import` reads such. An identity that is not there is missed when it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct OtherVaults {
+    resource: Result<Url>,
+    authority: Authority,
+    ca_file: Option<PathBuf>,
+    home_tenant: Option<TenantRef>,
+    identities: Vec<(VaultOpener, Result<Identity>)>,
+}
+
+impl OtherVaults {
+    pub(super) fn new(
+        environment: Environment<'_>,
+        azure: Environment<'_>,
+        around: &Around<'_>,
+        store: Option<&VaultConfig>,
+    ) -> Self {
+        let identity = |kind: &str| {
+            let values = [("identity".to_owned(), Value::from(kind))].into_iter().collect();
+            VaultConfig::identity(&Document { values, ..Document::default() }, environment, azure, around)
+        };
+        let named = store.map_or_else(|| identity("app"), |store| Ok(store.identity.clone()));
+        let kinds = VaultOpener::KINDS.iter().map(|(name, opener)| (*opener, identity(name)));
+        Self {
+            resource: around.vaults_resource(),
+            authority: around.vaults_authority(),
+            ca_file: around.emulated.and(around.ca_file).map(Path::to_path_buf),
+            home_tenant: around.home_tenant.cloned(),
+            identities: kinds.chain([(VaultOpener::Named, named)]).collect(),
+        }
+    }
+
+    /// Which vault, and which secret in it.
+    pub(crate) fn address(&self, text: &str) -> Result<VaultAddress> {
+        VaultAddress::parse(text, self.resource.as_ref().map_err(Clone::clone)?)
+    }
+
+    /// Opens it as `opener`, or as `app` with its own secret, in `tenant` or the configured one.
+    pub(crate) fn opening(
+        &self,
+        address: VaultAddress,
+        opener: VaultOpener,
+        app: Option<(ClientId, Credentials)>,
+        tenant: Option<TenantRef>,
+        clock: Arc<dyn Clock>,
+        retry: RetryPolicy,
+    ) -> Result<Opening> {
+        let identity = match app.filter(|_| opener == VaultOpener::Named) {
+            Some((client_id, credentials)) => {
+                let tenant = tenant.or_else(|| self.home_tenant.clone()).ok_or_else(|| {
+                    Error::new(ErrorKind::ConfigMissing, "import", "nothing says which tenant the vault is in")
+                        .with_hint("set `tenant` in the configuration file")
+                })?;
+                Identity::App { client_id, tenant, credentials }
+            }
+            None => {
+                let found = self.identities.iter().find(|(known, _)| *known == opener);
+                found.map(|(_, identity)| identity.clone()).unwrap_or_else(|| {
+                    Err(Error::new(ErrorKind::Internal, "import", "an identity has no place in the table"))
+                })?
+            }
+        };
+        let trust = Trust { login: self.authority.login().clone(), resource: self.resource.clone()? };
+        let authority = self.authority.clone().with_vault(address.base().clone());
+        Way { authority, trust, ca_file: self.ca_file.as_deref() }.opening(address, &identity, clock, retry)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A key in the operating system's keyring. The only file that knows the keyring crates.
+//! A key in the operating system's keyring, and entries that other tools made there. The only file that knows the keyring crates.
 //!
 //! No process-global default store is set: two libraries in one process must not fight over it.
 
@@ -27,6 +27,23 @@ pub(super) fn key(service: &str, user: &str, may_create: bool) -> Result<StoreKe
             Ok(key)
         }
         Err(error) => Err(translate(error)),
+    }
+}
+
+/// What another tool filed under `service` and `user`; none where there is no such entry.
+pub(crate) fn foreign_entry(service: &str, user: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    match open(service, user)?.get_secret() {
+        Ok(secret) => Ok(Some(Zeroizing::new(secret))),
+        Err(KeyringError::NoEntry) => Ok(None),
+        Err(error) => Err(translate_foreign(error)),
+    }
+}
+
+/// Removes it. One that is gone already is as it should be.
+pub(crate) fn remove_foreign_entry(service: &str, user: &str) -> Result<()> {
+    match open(service, user)?.delete_credential() {
+        Ok(()) | Err(KeyringError::NoEntry) => Ok(()),
+        Err(error) => Err(translate_foreign(error)),
     }
 }
 
@@ -90,6 +107,22 @@ fn translate(error: KeyringError) -> Error {
                 .with_hint("remove all but the right one in the keyring's own program")
         }
         other => failure(ErrorKind::StoreKeyMissing, "the keyring cannot keep this store's key").with_cause(other),
+    }
+}
+
+/// The same for an entry that is no key of ours.
+fn translate_foreign(error: KeyringError) -> Error {
+    match &error {
+        KeyringError::NoStorageAccess(cause) => {
+            failure(ErrorKind::StoreKeyLocked, "the keyring did not let the entry out")
+                .with_hint("unlock the keyring")
+                .with_cause(cause)
+        }
+        KeyringError::Ambiguous(_) => {
+            failure(ErrorKind::InvalidArgument, "the keyring has several entries of that name")
+                .with_hint("remove all but the right one in the keyring's own program")
+        }
+        _ => translate(error),
     }
 }
 

@@ -205,6 +205,7 @@ impl Vault {
         Ok(rows
             .into_iter()
             .map(|row| Listed {
+                name: row.resource_id().map(|id| id.name).unwrap_or_default(),
                 tags: row.tags.unwrap_or_default(),
                 enabled: row.attributes.and_then(|attributes| attributes.enabled).unwrap_or(true),
             })
@@ -214,6 +215,15 @@ impl Vault {
     /// Deletes a secret with all its versions; false where there was none. Soft delete keeps it until it is purged.
     pub(crate) async fn delete(&self, name: &str) -> Result<bool> {
         match self.ask(|| Box::pin(async move { self.client.delete_secret(name, None).await.map(drop) })).await {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.status == Some(404) => Ok(false),
+            Err(fault) => Err(about(fault, name)),
+        }
+    }
+
+    /// Whether a secret was deleted and can still be recovered.
+    pub(crate) async fn is_recoverable(&self, name: &str) -> Result<bool> {
+        match self.ask(|| Box::pin(async move { self.client.get_deleted_secret(name, None).await.map(drop) })).await {
             Ok(()) => Ok(true),
             Err(fault) if fault.status == Some(404) => Ok(false),
             Err(fault) => Err(about(fault, name)),
@@ -252,7 +262,6 @@ impl Vault {
         Ok(Found {
             version,
             value,
-            #[cfg(test)]
             content_type: secret.content_type.unwrap_or_default(),
             tags: secret.tags.unwrap_or_default(),
         })

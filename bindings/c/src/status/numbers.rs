@@ -45,6 +45,12 @@ pub const PSAM_ERROR_PURPOSE_FORBIDDEN: psam_status = 1012;
 /// The purpose has ended.
 pub const PSAM_ERROR_PURPOSE_EXPIRED: psam_status = 1013;
 
+/// The refresh token was given to another app than the configured one.
+pub const PSAM_ERROR_GRANT_OF_ANOTHER_APP: psam_status = 1014;
+
+/// The grant is stored, and the old refresh token could not be removed where it came from.
+pub const PSAM_ERROR_OLD_TOKEN_REMAINS: psam_status = 1015;
+
 /// There is no usable grant for this partner and audience.
 pub const PSAM_ERROR_CONSENT_REQUIRED: psam_status = 2001;
 
@@ -229,6 +235,8 @@ pub(crate) const TABLE: &[(psam_status, &CStr, &CStr)] = &[
     (PSAM_ERROR_PURPOSE_UNKNOWN, c"PurposeUnknown", c"no such purpose is declared"),
     (PSAM_ERROR_PURPOSE_FORBIDDEN, c"PurposeForbidden", c"the purpose does not allow that audience or tenant"),
     (PSAM_ERROR_PURPOSE_EXPIRED, c"PurposeExpired", c"the purpose has ended"),
+    (PSAM_ERROR_GRANT_OF_ANOTHER_APP, c"GrantOfAnotherApp", c"the refresh token was given to another app than the configured one"),
+    (PSAM_ERROR_OLD_TOKEN_REMAINS, c"OldTokenRemains", c"the grant is stored, and the old refresh token could not be removed where it came from"),
     (PSAM_ERROR_CONSENT_REQUIRED, c"ConsentRequired", c"there is no usable grant for this partner and audience"),
     (PSAM_ERROR_INTERACTION_REQUIRED, c"InteractionRequired", c"the service wants a person to sign in again"),
     (PSAM_ERROR_MFA_REQUIRED, c"MfaRequired", c"the service wants a sign-in with MFA"),
@@ -303,6 +311,8 @@ const _: () = {
     assert!(PSAM_ERROR_PURPOSE_UNKNOWN == ErrorKind::PurposeUnknown as psam_status);
     assert!(PSAM_ERROR_PURPOSE_FORBIDDEN == ErrorKind::PurposeForbidden as psam_status);
     assert!(PSAM_ERROR_PURPOSE_EXPIRED == ErrorKind::PurposeExpired as psam_status);
+    assert!(PSAM_ERROR_GRANT_OF_ANOTHER_APP == ErrorKind::GrantOfAnotherApp as psam_status);
+    assert!(PSAM_ERROR_OLD_TOKEN_REMAINS == ErrorKind::OldTokenRemains as psam_status);
     assert!(PSAM_ERROR_CONSENT_REQUIRED == ErrorKind::ConsentRequired as psam_status);
     assert!(PSAM_ERROR_INTERACTION_REQUIRED == ErrorKind::InteractionRequired as psam_status);
     assert!(PSAM_ERROR_MFA_REQUIRED == ErrorKind::MfaRequired as psam_status);
