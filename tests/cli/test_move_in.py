@@ -67,7 +67,8 @@ def test_a_field_is_blanked_with_mode_kept_and_evidence_left(
     assert file.read_bytes() == before
     assert status(cli) == []
 
-    answer = cli("import", "fabrikam.com", "--from", file, "--purge", "--yes").expect()
+    # By its name alone, and told of with the whole path.
+    answer = cli("import", "fabrikam.com", "--from", file.name, "--purge", "--yes").expect()
     assert f"purged: {file}, field REFRESH_TOKEN: blanked" in answer.stdout
     assert (
         f"left over: {file}, field ADMIN_PASSWORD: a password, which was neither used nor stored: delete it"

@@ -52,7 +52,11 @@ pub(super) struct Located {
 
 /// Reads a source that is a file, an entry of the keyring or in memory.
 pub(super) async fn read(source: &Source) -> Result<Located> {
-    let shown = source.to_string();
+    // The whole path: evidence and advice are read elsewhere.
+    let shown = match source {
+        Source::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+        other => other.to_string(),
+    };
     let (place, bytes, name) = match source {
         Source::Given(bytes) => (Some(Place::Given), bytes.clone(), None),
         // Not repeated, for it may be a token in a place's place.
