@@ -165,3 +165,33 @@ def until_deleted(vault: SecretClient, name: str) -> None:
             continue
         return
     raise AssertionError("the vault did not delete")
+
+
+def test_who_opens_the_vault_can_be_named(cli: Cli, emulator: Emulator, token: str) -> None:
+    managed, app = emulator.ready["managed_identity"], emulator.app()["client_id"]
+    here = cli.with_env(IDENTITY_ENDPOINT=managed["endpoint"], IDENTITY_HEADER=managed["header"])
+    command = ["import", "fabrikam.com", "--from", "keyvault://emulator/secrets/RefreshToken", "--purge", "--yes"]
+    with sdk(emulator) as vault:
+        vault.set_secret("RefreshToken", token)
+    emulator.control(vaults={"vault": "emulator", "roles": {app: "none", managed["client_id"]: "officer"}})
+    refused = here(*command, "--json").expect(6).json["error"]
+    assert refused["id"] == "VaultRoleMissing"
+    assert status(cli) == []
+    emulator.forget_calls()
+    answer = here(*command, "--vault-identity", "managed-identity").expect()
+    assert "deleted and purged" in answer.stdout
+    assert {each["client_id"] for each in emulator.vault_calls() if each["status"] == 200} == {managed["client_id"]}
+    assert "use app, managed-identity" in here(*command, "--vault-identity", "password").expect(2).stderr
+
+
+def test_two_secrets_that_may_hold_the_token_are_not_guessed_between(cli: Cli, emulator: Emulator, token: str) -> None:
+    with sdk(emulator) as vault:
+        vault.set_secret("RefreshToken", token)
+        vault.set_secret(emulator.tenant()["id"], "not-a-real-token-from-before")
+        refused = cli("import", "fabrikam.com", "--from", "keyvault://emulator").expect(2)
+        assert "--from keyvault://emulator/secrets/" in refused.stderr
+        cli("import", "fabrikam.com", "--from", "keyvault://emulator/secrets/refreshtoken").expect()
+        # The older version of a secret may be named, too; it is the whole secret that a purge would delete.
+        older = vault.get_secret("RefreshToken").properties.version
+        vault.set_secret("RefreshToken", "not-a-real-token-that-is-newer")
+        cli("import", "fabrikam.com", "--from", f"{vault_url(emulator)}/secrets/RefreshToken/{older}").expect()
