@@ -72,7 +72,14 @@ fn lines_that_come_together_are_lines_like_any_other() {
         assert_eq!(record.append_all(&together, false).unwrap(), last as u64);
     }
     assert_eq!(record.append(&entry(18), false).unwrap(), 18);
-    assert!(segments::all(&folder.path().join("audit")).unwrap().len() > 2);
+    let mut files = segments::all(&folder.path().join("audit")).unwrap();
+    assert_eq!(files.pop(), Some(current(folder.path())));
+    assert!(files.len() > 1);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let first = chain::claim(text.lines().next().unwrap().as_bytes()).unwrap().seq;
+        assert_eq!(file, segments::full(&folder.path().join("audit"), first), "named by its first line");
+    }
     let report = check(folder.path());
     assert_eq!((whats(&report), report.notes.len(), report.lines, report.last), (vec![], 0, 18, Some(18)));
 }
