@@ -3,6 +3,7 @@
 //! This is the only part of the crate that starts a runtime. Called from inside one it says `NotSupported`; dropped there it ends in order.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,7 +20,9 @@ use crate::app::grants::GrantStatus;
 use crate::app::import::{ImportOptions, MovePlan, MoveRequest, MovedIn};
 use crate::app::incident::{Incident, IncidentRequest, RevokeOptions, Revoked, Step, StepOutcome};
 use crate::app::mfa_check::MfaAnswer;
+use crate::app::move_store::{Arrived, Opening, Sealing};
 use crate::app::renew::Renewed;
+use crate::app::rotate_key::{KeyRotated, KeyStatus};
 use crate::app::token::{Token, TokenRequest};
 use crate::app::{self, Parts};
 use crate::clock::UnixTime;
@@ -247,6 +250,37 @@ impl App {
         interrupt: Interrupt<'_>,
     ) -> Result<Summary> {
         self.run(|app| async move { app.apply_customers(request, each).await }, interrupt)
+    }
+
+    /// See [`app::App::export_store`].
+    pub fn export_store(&self, to: &Path, sealing: &Sealing, interrupt: Interrupt<'_>) -> Result<u64> {
+        self.run(|app| async move { app.export_store(to, sealing).await }, interrupt)
+    }
+
+    /// See [`app::App::import_store`].
+    pub fn import_store(
+        &self,
+        from: &Path,
+        opening: &Opening,
+        each: impl FnMut(&Arrived) + Send,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Vec<Arrived>> {
+        self.run(|app| async move { app.import_store(from, opening, each).await }, interrupt)
+    }
+
+    /// See [`app::App::key_status`].
+    pub fn key_status(&self, interrupt: Interrupt<'_>) -> Result<KeyStatus> {
+        self.run(|app| async move { app.key_status().await }, interrupt)
+    }
+
+    /// See [`app::App::rotate_key`].
+    pub fn rotate_key(&self, each: impl FnMut(u64, u64) + Send, interrupt: Interrupt<'_>) -> Result<KeyRotated> {
+        self.run(|app| async move { app.rotate_key(each).await }, interrupt)
+    }
+
+    /// See [`app::App::retire_key`].
+    pub fn retire_key(&self, interrupt: Interrupt<'_>) -> Result<bool> {
+        self.run(|app| async move { app.retire_key().await }, interrupt)
     }
 
     /// See [`app::App::revoke`].

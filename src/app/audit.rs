@@ -323,6 +323,20 @@ impl Inner {
         Ok(Some(slot.get_or_insert(record).clone()))
     }
 
+    /// Seals the record's key with the store's new key.
+    pub(super) async fn reseal_audit_key(&self) -> Result<()> {
+        let Some(folder) = self.config.audit.folder.as_ref().filter(|_| self.config.audit.key_file.is_none()) else {
+            return Ok(());
+        };
+        let Some(sealed) = key_file::read(folder)? else { return Ok(()) };
+        if let Some(key) = self.store.open_beside(LABEL, &sealed).await?
+            && let Some(sealed) = self.store.seal_beside(LABEL, &key).await?
+        {
+            key_file::replace(folder, &sealed)?;
+        }
+        Ok(())
+    }
+
     async fn audit_to_read(&self) -> Result<(PathBuf, AuditKey)> {
         let folder = self.config.audit.folder.clone().ok_or_else(no_record)?;
         match self.audit_key(&folder, false).await? {

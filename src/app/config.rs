@@ -66,6 +66,9 @@ pub struct Config {
     /// What it takes to open a vault that is not the store's.
     #[cfg(feature = "keyvault")]
     pub(crate) other_vaults: OtherVaults,
+    /// Where the key is in a vault: which, and who opens it.
+    #[cfg(feature = "keyvault")]
+    pub(crate) vault_key: Option<VaultConfig>,
     /// Where the store's key lives.
     pub key: KeySource,
     /// Where the passphrase is read from when the key is made of one.
@@ -308,9 +311,17 @@ impl Config {
             crate::cloud::AuthorityKind::Generic => Vec::new(),
         });
         let credentials = Self::credentials(document, environment, &azure, &client_id, sample)?;
+        let key = key_source(document, environment)?;
+        #[cfg(feature = "keyvault")]
+        let key_address = match &key {
+            KeySource::KeyVault { address } => address.as_str(),
+            _ => "",
+        };
         #[cfg(feature = "keyvault")]
         let around = vault::Around {
-            store: &store,
+            address: &store,
+            setting: "store",
+            is_used: !key_address.is_empty(),
             authority: &authority,
             ca_file: ca_file.as_deref(),
             emulated: emulator.as_ref().map(|emulator| emulator.key_vault.as_deref().unwrap_or_default()),
@@ -325,6 +336,13 @@ impl Config {
             other_vaults: OtherVaults::new(environment, &azure, &around, vault.as_ref()),
             #[cfg(feature = "keyvault")]
             vault,
+            #[cfg(feature = "keyvault")]
+            vault_key: VaultConfig::read(
+                document,
+                environment,
+                &azure,
+                &vault::Around { address: key_address, setting: "key", is_used: true, ..around },
+            )?,
             credentials,
             client_id,
             home_tenant,
@@ -332,7 +350,7 @@ impl Config {
             audit: document.audit(&store)?,
             store,
             store_password: store_password(document, environment)?,
-            key: key_source(document, environment)?,
+            key,
             passphrase_file: document.path("passphrase_file")?,
             purposes: document.purposes(purpose.as_ref(), &authority)?,
             purpose: purpose.map_or_else(|| "default".to_owned(), |(_, name)| name),
@@ -357,6 +375,24 @@ impl Config {
         let mut name = place.file_name()?.to_owned();
         name.push(format!(".{suffix}"));
         Some(place.with_file_name(name))
+    }
+
+    /// What hands out the store's key. Nothing is asked yet.
+    #[cfg_attr(
+        not(feature = "keyvault"),
+        expect(unused_variables, reason = "only a vault tells the time and tries again")
+    )]
+    pub(crate) fn key_provider(
+        &self,
+        ask: Option<AskPassphrase>,
+        clock: &Arc<dyn Clock>,
+        retry: RetryPolicy,
+    ) -> Arc<dyn KeyProvider> {
+        #[cfg(feature = "keyvault")]
+        if let Some(vault) = &self.vault_key {
+            return vault.key(Arc::clone(clock), retry);
+        }
+        self.key.clone().provider(ask.or_else(|| self.ask_passphrase()))
     }
 
     /// Opens the store that is named. Nothing is sent, and nothing on a disk is touched yet.
@@ -483,7 +519,7 @@ fn key_source(document: &Document, environment: Environment<'_>) -> Result<KeySo
     if let Some(path) = environment("PARTNERSAM_KEY_FILE") {
         return Ok(KeySource::File(expand_home(&path)));
     }
-    let expected = "keyring, file:PATH, passphrase or credentials-directory";
+    let expected = "keyring, file:PATH, passphrase, credentials-directory or keyvault://NAME";
     match document.text("key")?.as_deref() {
         Some(text) => match text.strip_prefix("file:") {
             Some(path) if !path.is_empty() => Ok(KeySource::File(document.resolve(path))),

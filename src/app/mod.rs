@@ -18,6 +18,7 @@ pub mod import;
 pub mod incident;
 pub mod loopback;
 pub mod mfa_check;
+pub mod move_store;
 mod negative;
 mod pace;
 mod purposes;
@@ -25,10 +26,13 @@ mod redeem;
 pub mod renew;
 pub mod report;
 pub mod request;
+pub mod rotate_key;
 pub mod token;
 mod token_cache;
 #[cfg(feature = "keyvault")]
 mod vault_identity;
+#[cfg(feature = "keyvault")]
+mod vault_key;
 pub mod watch;
 
 use std::fmt;
@@ -127,8 +131,8 @@ impl App {
         let store = match parts.store {
             Some(store) => store,
             None => {
-                let keys = config.key.clone().provider(parts.ask_passphrase.or_else(|| config.ask_passphrase()));
-                config.open_store(keys, &clock, parts.retry.unwrap_or_default())?
+                let retry = parts.retry.unwrap_or_default();
+                config.open_store(config.key_provider(parts.ask_passphrase, &clock, retry), &clock, retry)?
             }
         };
         let transport = parts

@@ -25,6 +25,11 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Vec<u8>>> {
         .with_context("path", folder.display()))
 }
 
+/// Puts the key as it is sealed now in the place of the one that was sealed before.
+pub(crate) fn replace(folder: &Path, sealed: &[u8]) -> Result<()> {
+    private_file::replace(&folder.join(segments::KEY), sealed).map_err(|error| unwritable(error, folder))
+}
+
 /// Keeps `sealed` as the key, unless another process was quicker: then theirs is given back.
 ///
 /// Errors: `AuditUnwritable`, `AuditTampered`.

@@ -29,6 +29,9 @@ pub struct StoreKey(KeyBytes);
 /// What a key file and a service credential begin with; 43 characters of base64url and a line end follow.
 const TEXT_FORM: &str = "partnersam-key-1:";
 
+/// A source holds one key, and two while the store's is being changed. More than this is a mistake.
+const MOST_KEYS: usize = 8;
+
 impl StoreKey {
     /// A new key from the system's random source.
     pub fn generate() -> Result<Self> {
@@ -46,14 +49,36 @@ impl StoreKey {
         &self.0
     }
 
+    /// The same key once more.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// The key behind `in_use` in a source that holds `keys`.
+    pub(crate) fn following(keys: &[Self], in_use: &Self) -> Option<Self> {
+        // EXPOSE: compared, to find its place in the source that both came from.
+        let at = keys.iter().position(|key| key.0 == in_use.0)?;
+        keys.get(at + 1).map(Self::again)
+    }
+
     /// The key as the one line of text that a key file holds.
-    fn to_text(&self) -> Zeroizing<String> {
+    pub(crate) fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(64));
         text.push_str(TEXT_FORM);
         // EXPOSE: the text goes into the key file, mode 0600, which is where this key lives.
         URL_SAFE_NO_PAD.encode_string(self.0.as_slice(), &mut text);
         text.push('\n');
         text
+    }
+
+    /// Reads lines of the text form; none where one of them is anything else.
+    pub(crate) fn all_from_text(text: &[u8]) -> Option<Vec<Self>> {
+        let lines = text.trim_ascii().split(|byte| *byte == b'\n');
+        lines
+            .take(MOST_KEYS + 1)
+            .map(Self::from_text)
+            .collect::<Option<Vec<_>>>()
+            .filter(|keys| keys.len() <= MOST_KEYS)
     }
 
     /// Reads the text form; none for anything else.
@@ -87,9 +112,33 @@ pub struct KeyRequest<'a> {
 pub trait KeyProvider: fmt::Debug + Send + Sync {
     /// The key. Errors: `StoreKeyMissing`, `StoreKeyLocked`, `StoreInsecure`, `StoreForbidden`.
     fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey>;
+
+    /// Every key that the source holds, the oldest first: two while the store's key is being changed.
+    fn keys(&self, request: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
+        self.key(request).map(|key| vec![key])
+    }
+
+    /// The key that follows `in_use`: the one that stands behind it in the source already, else a new one (`new`, where that is given), put there beside the
+    /// old one. Durable when it returns.
+    ///
+    /// Errors: `NotSupported` where the source cannot be written from here.
+    fn add(&self, request: &KeyRequest<'_>, in_use: &StoreKey, new: Option<&StoreKey>) -> Result<StoreKey> {
+        let _ = (request, in_use, new);
+        Err(unwritable("this source of keys takes no new one"))
+    }
+
+    /// Removes every key but `kept`. False where that is for somebody else to do.
+    fn retire(&self, request: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
+        let _ = (request, kept);
+        Ok(false)
+    }
 }
 
-/// Where the key of a store lives, as configured: `keyring`, `file:PATH`, `passphrase` or `credentials-directory[:NAME]`.
+fn unwritable(message: &str) -> Error {
+    Error::new(ErrorKind::NotSupported, "key", message)
+}
+
+/// Where the key of a store lives, as configured: `keyring`, `file:PATH`, `passphrase`, `credentials-directory[:NAME]` or `keyvault://NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeySource {
@@ -108,6 +157,11 @@ pub enum KeySource {
     CredentialsDirectory {
         /// The credential's name.
         name: String,
+    },
+    /// A secret of Azure Key Vault: `keyvault://NAME`, whose secret is `partnersam-key` then, or a full secret identifier. The configuration says who opens it.
+    KeyVault {
+        /// As it is configured.
+        address: String,
     },
 }
 
@@ -143,11 +197,63 @@ impl KeyProvider for KeySource {
                 Err(Error::new(ErrorKind::NotSupported, "store", "this build has no keyring support")
                     .with_hint("use a key file, a passphrase or a service credential"))
             }
-            Self::File(path) => file::read(path),
+            Self::File(path) => file::read_all(path)?.pop().ok_or_else(file::no_key),
             Self::Passphrase => Err(Error::new(ErrorKind::StoreKeyMissing, "store", "no passphrase was given")
                 .with_hint("give the passphrase that the store was made with, or use a key file for unattended runs")),
-            Self::CredentialsDirectory { name } => credentials_directory::read(name),
+            Self::CredentialsDirectory { name } => credentials_directory::read(name)?.pop().ok_or_else(file::no_key),
+            Self::KeyVault { .. } => {
+                Err(Error::new(ErrorKind::NotSupported, "store", "this build has no keyvault: key"))
+            }
         }
+    }
+
+    fn keys(&self, request: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
+        match self {
+            #[cfg(feature = "keyring")]
+            Self::Keyring { service, user } => keyring::keys(service, user.as_deref().unwrap_or(request.store_id)),
+            Self::File(path) => file::read_all(path),
+            Self::CredentialsDirectory { name } => credentials_directory::read(name),
+            _ => self.key(request).map(|key| vec![key]),
+        }
+    }
+
+    fn add(&self, request: &KeyRequest<'_>, in_use: &StoreKey, new: Option<&StoreKey>) -> Result<StoreKey> {
+        let held = self.keys(request)?;
+        if let Some(next) = StoreKey::following(&held, in_use) {
+            return Ok(next);
+        }
+        let next = new.map_or_else(StoreKey::generate, |new| Ok(new.again()))?;
+        match self {
+            #[cfg(feature = "keyring")]
+            Self::Keyring { service, user } => {
+                keyring::put(service, user.as_deref().unwrap_or(request.store_id), &[in_use, &next])?;
+            }
+            Self::File(path) => file::put(path, &[in_use, &next])?,
+            Self::CredentialsDirectory { name } => {
+                return Err(unwritable("a service credential is read and not written").with_hint(format!(
+                    "make a key with `partnersam key make FILE`, add its line behind the one in the credential {name}, and run this again"
+                )));
+            }
+            _ => return Err(unwritable("this source of keys takes no new one")),
+        }
+        Ok(next)
+    }
+
+    fn retire(&self, request: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
+        let held = self.keys(request)?;
+        // EXPOSE: compared, to see whether it is alone there.
+        if held.iter().all(|key| key.0 == kept.0) {
+            return Ok(true);
+        }
+        match self {
+            #[cfg(feature = "keyring")]
+            Self::Keyring { service, user } => {
+                keyring::put(service, user.as_deref().unwrap_or(request.store_id), &[kept])?;
+            }
+            Self::File(path) => file::put(path, &[kept])?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -158,6 +264,7 @@ impl fmt::Display for KeySource {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Passphrase => f.write_str("passphrase"),
             Self::CredentialsDirectory { name } => write!(f, "credentials-directory:{name}"),
+            Self::KeyVault { address } => f.write_str(address),
         }
     }
 }
@@ -180,9 +287,12 @@ impl FromStr for KeySource {
             ("credentials-directory", Some(name)) if credentials_directory::is_name(name) => {
                 Ok(Self::CredentialsDirectory { name: name.to_owned() })
             }
+            ("keyvault" | "https", Some(rest)) if rest.starts_with("//") => {
+                Ok(Self::KeyVault { address: text.to_owned() })
+            }
             // The value is not repeated: whoever mistakes this setting for the place of the passphrase itself must not find it in a log.
             _ => Err(Error::new(ErrorKind::ConfigInvalid, "open", "key is not a key source")
-                .with_hint("set `key` to keyring, file:PATH, passphrase or credentials-directory:NAME")
+                .with_hint("set `key` to keyring, file:PATH, passphrase, credentials-directory:NAME or keyvault://NAME")
                 .with_context("key", "key")),
         }
     }

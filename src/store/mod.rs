@@ -12,6 +12,7 @@ pub mod key;
 mod keyvault;
 mod lease;
 mod memory;
+pub mod parcel;
 #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a database asks for a password"))]
 pub mod password;
 #[cfg(feature = "postgres")]
@@ -20,6 +21,7 @@ mod postgres;
 pub(crate) mod private_file;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod recovery;
+pub mod rotation;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rows;
 #[cfg_attr(
@@ -34,7 +36,7 @@ mod sqlite;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod contract;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 use std::fmt;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -57,6 +59,7 @@ pub use key::{AskPassphrase, KeyProvider, KeySource, StoreKey, create_key_file};
 pub use keyvault::{Format, VaultManners};
 pub use password::PasswordSource;
 pub use private_file::{create as create_private_file, replace as replace_private_file};
+pub use rotation::{KeyRotation, Moved, Standing};
 
 /// Opens the store at `uri`: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`. Touches nothing yet: place and key are opened when they are
 /// first needed, and a store that could not be opened is tried again by the next operation. `password` is asked by stores that need one.
@@ -588,6 +591,11 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         tenant: TenantId,
         now: UnixTime,
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// How its key is changed; none where it has none, or cannot change it.
+    fn rotation(&self) -> Option<&dyn KeyRotation> {
+        None
+    }
 
     /// The same place anew for a forked child, where this store must no longer be used: nothing that is open is shared, but a key that was loaded
     /// is carried over, for asking a keyring again needs threads that a child does not have. None: there is nothing to open anew.

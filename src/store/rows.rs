@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
-use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
+use crate::secret::{AccessToken, PkceVerifier, RefreshToken, WipedBytes};
 use crate::store::seal::{self, Identity, Record, Sealer};
 use crate::store::{
     AppKey, Grant, GrantFacts, GrantKey, GrantState, PendingConsent, PendingFacts, StoredToken, TokenFacts, TokenKey,
@@ -65,7 +65,7 @@ impl SealedToken {
 
     fn try_open(&self, sealer: &Sealer, key: &TokenKey) -> Result<StoredToken> {
         let partner = sealer.partner(&key.grant, &self.wrapped_key)?;
-        let plain = of_token(key, &self.user_oid, |identity| partner.open(identity, &self.sealed))?;
+        let plain = open_token(&partner, key, &self.user_oid, &self.sealed)?;
         let (token, facts) = seal::split::<TokenFacts>(&plain)?;
         Ok(StoredToken { token: AccessToken::new(token), facts })
     }
@@ -74,6 +74,11 @@ impl SealedToken {
 /// Seals what [`SealedToken::open`] opens.
 pub(super) fn seal_token(partner: &Sealer, key: &TokenKey, user_oid: &str, plain: &[u8]) -> Result<Vec<u8>> {
     of_token(key, user_oid, |identity| partner.seal(identity, plain))
+}
+
+/// Opens what [`seal_token`] sealed.
+pub(super) fn open_token(partner: &Sealer, key: &TokenKey, user_oid: &str, sealed: &[u8]) -> Result<WipedBytes> {
+    of_token(key, user_oid, |identity| partner.open(identity, sealed))
 }
 
 /// An access token outlives the generation of the grant it was redeemed from: it is bound to the account, not to the generation.
@@ -86,6 +91,17 @@ fn of_token<T>(key: &TokenKey, user_oid: &str, with: impl FnOnce(&Identity<'_>) 
 /// Seals a pending consent.
 pub(super) fn seal_pending(sealer: &Sealer, app: &AppKey, state_hash: &[u8; 32], plain: &[u8]) -> Result<Vec<u8>> {
     sealer.seal(&of_pending(app, &[state_hash.as_slice()]), plain)
+}
+
+/// A pending consent sealed anew where it is under the key before the store's; none where nothing is to be done, or can be.
+#[cfg(feature = "sqlite")]
+pub(super) fn reseal_pending(sealer: &Sealer, app: &AppKey, state_hash: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let extra = [state_hash];
+    let identity = of_pending(app, &extra);
+    if sealer.is_current(&identity, sealed) {
+        return None;
+    }
+    sealer.open(&identity, sealed).and_then(|plain| sealer.seal(&identity, &plain)).ok()
 }
 
 /// Opens a pending consent.

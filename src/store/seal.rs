@@ -49,6 +49,8 @@ pub(crate) enum Record {
     VaultCopy = 8,
     /// What lies in a file of its own beside the store.
     Beside = 9,
+    /// The store's key before the one in use, as long as something is sealed with it.
+    PreviousKey = 10,
 }
 
 /// What a sealed value is bound to.
@@ -107,7 +109,11 @@ impl<'a> Identity<'a> {
 }
 
 /// A key that seals and opens. Wiped when dropped.
-pub(crate) struct Sealer(XChaCha20Poly1305);
+pub(crate) struct Sealer {
+    cipher: XChaCha20Poly1305,
+    /// Opens what was sealed before the key was changed; seals nothing.
+    previous: Option<Box<Self>>,
+}
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -122,7 +128,19 @@ impl Sealer {
         let mut bytes = Array(**key);
         let cipher = XChaCha20Poly1305::new(&bytes);
         zeroize::Zeroize::zeroize(bytes.as_mut_slice());
-        Self(cipher)
+        Self { cipher, previous: None }
+    }
+
+    /// The same, which also opens what `previous` sealed.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn with_previous(self, previous: Self) -> Self {
+        Self { previous: Some(Box::new(previous)), ..self }
+    }
+
+    /// Whether the key itself, and not the one before it, opens `sealed`.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn is_current(&self, identity: &Identity<'_>, sealed: &[u8]) -> bool {
+        self.open_unless_tampered(identity, sealed).is_some()
     }
 
     /// Seals `plain` for `identity`: one byte of format, a random nonce, cipher text and tag.
@@ -136,7 +154,7 @@ impl Sealer {
         // The capacity is exact: the plain text is overwritten where it stands and never left behind by a reallocation.
         let text = sealed.get_mut(1 + NONCE..).unwrap_or_default();
         let tag = self
-            .0
+            .cipher
             .encrypt_inout_detached(&Array(nonce), &identity.encode(), text.into())
             .map_err(|_| Error::new(ErrorKind::Internal, "store", "a record is too large to seal"))?;
         sealed.extend_from_slice(&tag);
@@ -145,7 +163,8 @@ impl Sealer {
 
     /// Opens what [`seal`](Self::seal) made for the same identity; `StoreCorrupt` for anything else.
     pub(crate) fn open(&self, identity: &Identity<'_>, sealed: &[u8]) -> Result<WipedBytes> {
-        self.open_unless_tampered(identity, sealed).ok_or_else(|| {
+        let before = || self.previous.as_ref().and_then(|previous| previous.open_unless_tampered(identity, sealed));
+        self.open_unless_tampered(identity, sealed).or_else(before).ok_or_else(|| {
             Error::new(ErrorKind::StoreCorrupt, "store", "a sealed record does not open with its key and identity")
         })
     }
@@ -158,7 +177,7 @@ impl Sealer {
             return None;
         }
         let mut plain = WipedBytes::new(text.to_vec());
-        self.0
+        self.cipher
             .decrypt_inout_detached(&Array(*nonce), &identity.encode(), plain.as_mut_slice().into(), &Array(*tag))
             .ok()?;
         Some(plain)
@@ -180,6 +199,12 @@ impl Sealer {
         let bytes = new_key()?;
         let wrapped = self.seal(&Identity::of_grant(Record::PartnerKey, key, "", 0), bytes.as_slice())?;
         Ok((Self::new(&bytes), wrapped))
+    }
+
+    /// Whether a partner's key is wrapped by this key itself and not by the one before it.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn wraps(&self, key: &GrantKey, wrapped: &[u8]) -> bool {
+        self.is_current(&Identity::of_grant(Record::PartnerKey, key, "", 0), wrapped)
     }
 
     /// Opens a partner's key.

@@ -10,6 +10,7 @@ mod connection;
 mod fault;
 mod keys;
 mod records;
+mod rotation;
 mod schema;
 #[cfg(feature = "keyvault")]
 mod vault_copies;
@@ -33,8 +34,8 @@ use crate::store::key::KeyProvider;
 use crate::store::lease::Leases;
 use crate::store::recovery::{Entry, Heading, Journal, over};
 use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, PendingConsent, StoreCondition, StoredToken,
-    TokenFacts, TokenKey, Written, rows, seal,
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, KeyRotation, Lease, PendingConsent, StoreCondition,
+    StoredToken, TokenFacts, TokenKey, Written, rows, seal,
 };
 
 use commit::{Batch, Open, Queue};
@@ -156,11 +157,7 @@ impl GrantStore for SqliteStore {
     }
 
     fn seal_beside<'a>(&'a self, label: &'a str, plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
-        async move {
-            let keys = self.keys().await?;
-            keys.sealer.seal_beside(label, plain).map(Some)
-        }
-        .boxed()
+        async move { self.fresh_keys().await?.sealer.seal_beside(label, plain).map(Some) }.boxed()
     }
 
     fn open_beside<'a>(
@@ -170,21 +167,29 @@ impl GrantStore for SqliteStore {
     ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
         async move {
             let keys = self.keys().await?;
-            keys.sealer.open_beside(label, sealed).map(Some)
+            match keys.sealer.open_beside(label, sealed) {
+                Err(_) => {
+                    self.refresh(&keys).await?;
+                    self.keys().await?.sealer.open_beside(label, sealed).map(Some)
+                }
+                opened => opened.map(Some),
+            }
         }
         .boxed()
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
         async move {
-            let found = self.read(|connection| records::grant(connection, key)).await;
-            match found.map_err(|error| about(error, key))? {
-                None => Ok(None),
-                Some(sealed) => {
-                    let keys = self.keys().await?;
-                    sealed.open(&keys.sealer, key).map(Some).map_err(|error| about(error, key))
+            for attempt in 1.. {
+                let found = self.read(|connection| records::grant(connection, key)).await;
+                let Some(sealed) = found.map_err(|error| about(error, key))? else { break };
+                let keys = self.keys().await?;
+                match sealed.open(&keys.sealer, key) {
+                    Err(_) if attempt < rotation::ATTEMPTS => self.refresh(&keys).await?,
+                    opened => return opened.map(Some).map_err(|error| about(error, key)),
                 }
             }
+            Ok(None)
         }
         .boxed()
     }
@@ -197,13 +202,12 @@ impl GrantStore for SqliteStore {
         expect: Expect,
     ) -> BoxFuture<'a, Result<Written>> {
         async move {
-            let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(refresh_token.expose(), facts)?;
             let (owner, shown) = (key.clone(), Shown::of(facts));
-            self.write(move |open| {
+            self.write_sealed(move |open, keys| {
                 let new = NewGrant { key: &owner, plain: &plain, shown: &shown };
-                records::put_grant(open, &keys, &new, expect).map(|(written, _)| written)
+                records::put_grant(open, keys, &new, expect).map(|(written, _)| written)
             })
             .await
             .map_err(|error| about(error, key))
@@ -221,16 +225,15 @@ impl GrantStore for SqliteStore {
     ) -> BoxFuture<'a, Result<Written>> {
         async move {
             super::check_owner(token_key, key)?;
-            let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(refresh_token.expose(), facts)?;
             // EXPOSE: likewise.
             let token_plain = seal::join(token.expose(), token_facts)?;
             let (owner, shown) = (key.clone(), Shown::of(facts));
             let (token_key, token_facts) = (token_key.clone(), token_facts.clone());
-            self.write(move |open| {
+            self.write_sealed(move |open, keys| {
                 let new = NewGrant { key: &owner, plain: &plain, shown: &shown };
-                let (written, home) = records::put_grant(open, &keys, &new, expect)?;
+                let (written, home) = records::put_grant(open, keys, &new, expect)?;
                 if let Some(home) = home {
                     let new = NewToken { key: &token_key, plain: &token_plain, facts: &token_facts };
                     records::put_token_at(open, &home, &shown.user_oid, &new)?;
@@ -251,7 +254,11 @@ impl GrantStore for SqliteStore {
         replaces: u64,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.keys().await?;
+            let keys = match self.fresh_keys().await {
+                // What cannot be read now cannot have got a new key now either.
+                Err(error) => self.0.keys.loaded().ok_or(error)?,
+                keys => keys?,
+            };
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(refresh_token.expose(), facts)?;
             let heading = Heading { key: key.clone(), user_oid: facts.user_oid.clone(), replaces };
@@ -304,9 +311,15 @@ impl GrantStore for SqliteStore {
 
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
         async move {
-            let Some(sealed) = self.read(|connection| records::token(connection, key)).await? else { return Ok(None) };
-            let keys = self.keys().await?;
-            Ok(sealed.open(&keys.sealer, key))
+            for _ in 0..rotation::ATTEMPTS {
+                let Some(sealed) = self.read(|connection| records::token(connection, key)).await? else { break };
+                let keys = self.keys().await?;
+                match sealed.open(&keys.sealer, key) {
+                    None => self.refresh(&keys).await?,
+                    opened => return Ok(opened),
+                }
+            }
+            Ok(None)
         }
         .boxed()
     }
@@ -318,12 +331,11 @@ impl GrantStore for SqliteStore {
         facts: &'a TokenFacts,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(token.expose(), facts)?;
             let (key, facts) = (key.clone(), facts.clone());
-            self.write(move |open| {
-                records::put_token(open, &keys, &NewToken { key: &key, plain: &plain, facts: &facts })
+            self.write_sealed(move |open, keys| {
+                records::put_token(open, keys, &NewToken { key: &key, plain: &plain, facts: &facts })
             })
             .await
         }
@@ -337,12 +349,13 @@ impl GrantStore for SqliteStore {
 
     fn put_pending<'a>(&'a self, pending: &'a PendingConsent, now: UnixTime) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.keys().await?;
             // EXPOSE: sealed on the way into the file.
             let plain = seal::join(pending.verifier.expose(), &pending.facts)?;
             let (app, state_hash, ends) = (pending.app.clone(), pending.state_hash, pending.facts.expires_on);
             let kept = self
-                .write(move |open| records::put_pending(open, &keys, &app, &state_hash, (&plain, ends), now))
+                .write_sealed(move |open, keys| {
+                    records::put_pending(open, keys, &app, &state_hash, (&plain, ends), now)
+                })
                 .await?;
             if kept { Ok(()) } else { Err(super::too_many_pending()) }
         }
@@ -355,13 +368,16 @@ impl GrantStore for SqliteStore {
         state_hash: &'a [u8; 32],
     ) -> BoxFuture<'a, Result<Option<PendingConsent>>> {
         async move {
-            match self.read(|connection| records::pending(connection, app, state_hash)).await? {
-                None => Ok(None),
-                Some(sealed) => {
-                    let keys = self.keys().await?;
-                    rows::open_pending(&keys.sealer, app, state_hash, &sealed).map(Some)
+            for attempt in 1.. {
+                let found = self.read(|connection| records::pending(connection, app, state_hash)).await?;
+                let Some(sealed) = found else { break };
+                let keys = self.keys().await?;
+                match rows::open_pending(&keys.sealer, app, state_hash, &sealed) {
+                    Err(_) if attempt < rotation::ATTEMPTS => self.refresh(&keys).await?,
+                    opened => return opened.map(Some),
                 }
             }
+            Ok(None)
         }
         .boxed()
     }
@@ -396,11 +412,15 @@ impl GrantStore for SqliteStore {
         now: UnixTime,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.keys().await?;
             let (authority, domain) = (authority.to_owned(), domain.to_owned());
-            self.write(move |open| records::put_domain(open, &keys, (&authority, &domain), (tenant, now))).await
+            self.write_sealed(move |open, keys| records::put_domain(open, keys, (&authority, &domain), (tenant, now)))
+                .await
         }
         .boxed()
+    }
+
+    fn rotation(&self) -> Option<&dyn KeyRotation> {
+        Some(self)
     }
 
     fn reopened(&self) -> Option<Arc<dyn GrantStore>> {

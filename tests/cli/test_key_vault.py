@@ -82,6 +82,8 @@ def test_a_grant_lives_in_the_vault_and_every_host_uses_it(host: Host, emulator:
         assert str(secret.value).startswith("psam1.")
         assert "admin@" not in said
         assert secret.properties.expires_on is not None
+    # The key of a vault's records is not changed by a command.
+    assert one("key", "rotate", "--json").expect(1).json["error"]["id"] == "NotSupported"
     one("revoke", "fabrikam.com", "--yes").expect()
     assert status(two) == []
     refused = two("token", "fabrikam.com", "--for", "partner-center")
@@ -231,3 +233,43 @@ def test_a_full_identifier_is_one_plain_secret_that_another_tool_shares(host: Ho
         latest = others.get_secret("RefreshToken")
         assert latest.value
         canary.know("the emulator", str(latest.value))
+
+
+def test_the_store_s_key_is_a_secret_of_a_vault_and_is_changed_there(
+    home: Path, tmp_path: Path, emulator: Emulator
+) -> None:
+    """The store is a file of this host, and its key is fetched once a process."""
+    config = tmp_path / "config.toml"
+    config.write_text('key = "keyvault://emulator"\n')
+    cli = Cli(home, {"PARTNERSAM_EMULATOR": str(emulator.ready_file), "PARTNERSAM_CONFIG": str(config)})
+    consent(cli, emulator).expect()
+    assert cli("key", "show", "--json").expect().json["source"] == "keyvault://emulator"
+    with sdk(emulator) as others:
+        old = str(others.get_secret("partnersam-key").value)
+    canary.know("a store", old.strip().rpartition(":")[2])
+    assert not any(old.strip().encode() in file.read_bytes() for file in home.rglob("*") if file.is_file())
+    calls = len(emulator.vault_calls())
+    cli("token", "fabrikam.com", "--for", "graph").expect()
+    assert sum(call["status"] == 200 for call in emulator.vault_calls()[calls:]) == 1
+
+    rotated = cli("key", "rotate", "--json").expect().json
+    assert (rotated["moved"], rotated["old_key_removed"]) == (1, True)
+    with sdk(emulator) as others:
+        new = str(others.get_secret("partnersam-key").value)
+        usable = [each for each in others.list_properties_of_secret_versions("partnersam-key") if each.enabled]
+    canary.know("a store", new.strip().rpartition(":")[2])
+    assert new != old
+    assert new.count("\n") == 1
+    assert len(usable) == 1
+    cli("token", "fabrikam.com", "--for", "graph").expect()
+
+    client = emulator.app()["client_id"]
+    emulator.control(vaults={"vault": "emulator", "roles": {client: "none"}})
+    assert cli("status", "--json").expect(6).json["error"]["id"] == "VaultRoleMissing"
+    emulator.control(vaults={"vault": "emulator", "roles": {client: "officer"}})
+    with sdk(emulator) as others:
+        others.begin_delete_secret("partnersam-key").wait()
+    error = cli("status", "--json").expect(6).json["error"]
+    assert error["id"] == "StoreKeyMissing"
+    config.write_text('key = "https://elsewhere.example/secrets/x"\n')
+    assert cli("status", "--json").expect(3).json["error"]["id"] == "ConfigInvalid"

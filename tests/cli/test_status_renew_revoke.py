@@ -47,6 +47,7 @@ def test_an_empty_store_is_no_failure(cli: Cli) -> None:
         "client_id",
         "store",
         "store_condition",
+        "key_rotation",
         "store_error",
         "app_credentials",
         "mfa_refusals",

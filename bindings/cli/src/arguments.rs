@@ -9,8 +9,8 @@ use partnersam::{Audience, Error, TenantRef};
 use crate::exit;
 use crate::failure::Failure;
 use crate::verbs::{
-    audit, completion, consent, customers, demo, doctor, emulator, explain, import, incident, init, renew, revoke, run,
-    status, token,
+    audit, completion, consent, customers, demo, doctor, emulator, explain, import, incident, init, key, renew, revoke,
+    run, status, store, token,
 };
 
 const EXAMPLES: &str = "\
@@ -71,6 +71,10 @@ pub(crate) enum Verb {
     Incident(incident::Arguments),
     /// List a partner's customers, and bring what the app is consented to there to what is wanted
     Customers(customers::Arguments),
+    /// Show the store's key's place, and give the store a new key while it is in use
+    Key(key::Arguments),
+    /// Move a store's grants to another host, in an encrypted file
+    Store(store::Arguments),
     /// Check and show the record of what was done with whose grant
     Audit(audit::Arguments),
     /// Run a command with tokens in its environment, and nowhere else
@@ -100,6 +104,8 @@ impl Verb {
             Self::Revoke(arguments) => arguments.json,
             Self::Incident(arguments) => arguments.json,
             Self::Audit(arguments) => arguments.speaks_json(),
+            Self::Key(arguments) => arguments.speaks_json(),
+            Self::Store(arguments) => arguments.speaks_json(),
             Self::Doctor(arguments) => arguments.json,
             Self::Customers(arguments) => arguments.speaks_json(),
             Self::Explain(arguments) => arguments.json,

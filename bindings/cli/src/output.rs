@@ -106,6 +106,8 @@ pub(crate) struct StatusReport<'a> {
     pub(crate) authority: &'a str,
     pub(crate) client_id: &'a str,
     pub(crate) store: &'a str,
+    /// `moving` or `retiring` where a change of the store's key was not brought to its end.
+    pub(crate) key_rotation: Option<&'static str>,
     pub(crate) store_condition: &'static str,
     pub(crate) store_error: Option<ErrorDocument<'a>>,
     pub(crate) app_credentials: Vec<CredentialReport>,

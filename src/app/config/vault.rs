@@ -12,6 +12,7 @@ use super::document::{Document, invalid, parsed};
 use super::{Config, Environment};
 use crate::app::credential::{Callbacks, Credentials, FederatedCredential};
 use crate::app::vault_identity::AppIdentity;
+use crate::app::vault_key::VaultKey;
 use crate::clock::Clock;
 use crate::cloud::{Authority, AuthorityKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -64,7 +65,12 @@ enum Identity {
 
 /// What of the rest of the configuration matters here.
 pub(super) struct Around<'a> {
-    pub(super) store: &'a str,
+    /// The address that is a vault's, if it is one: the store's or the key's.
+    pub(super) address: &'a str,
+    /// Which of the two.
+    pub(super) setting: &'static str,
+    /// Whether the table belongs to somebody: the store or the key.
+    pub(super) is_used: bool,
     pub(super) authority: &'a Authority,
     pub(super) ca_file: Option<&'a Path>,
     /// The emulator's vaults.
@@ -105,19 +111,20 @@ impl VaultConfig {
         azure: Environment<'_>,
         around: &Around<'_>,
     ) -> Result<Option<Self>> {
-        let is_vault = around.store.starts_with("keyvault:") || around.store.starts_with("https:");
+        let is_vault = is_address(around.address);
         let table = match document.values.get("vault") {
             None | Some(Value::Null) => Document { folder: document.folder.clone(), ..Document::default() },
             Some(Value::Object(values)) if is_vault => {
                 Document { values: values.clone(), folder: document.folder.clone(), callbacks: Callbacks::default() }
             }
+            Some(Value::Object(_)) if around.is_used => return Ok(None),
             Some(Value::Object(_)) => {
                 return Err(Error::new(
                     ErrorKind::ConfigInvalid,
                     "open",
-                    "the table vault belongs to a store that is a vault",
+                    "the table vault belongs to a store or a key that is in a vault",
                 )
-                .with_hint("set `store` to keyvault://NAME, or take the table out"));
+                .with_hint("set `store` or `key` to keyvault://NAME, or take the table out"));
             }
             Some(_) => return Err(invalid("vault", "a table")),
         };
@@ -132,7 +139,12 @@ impl VaultConfig {
         }
         let authority = around.vaults_authority();
         let resource = around.vaults_resource()?;
-        let address = VaultAddress::parse(around.store, &resource)?;
+        let address = VaultAddress::parse(around.address, &resource).map_err(|error| match around.setting {
+            "key" => {
+                invalid("key", "keyvault://NAME, or the identifier of a secret in a vault of the configured cloud")
+            }
+            _ => error,
+        })?;
         let format = match table.text("format")?.as_deref() {
             None | Some("sealed") => Format::Sealed,
             Some("plain") => Format::Plain,
@@ -270,6 +282,12 @@ impl VaultConfig {
         let (config, ours) = (self.clone(), Arc::clone(&clock));
         let make = Arc::new(move || config.opening(Arc::clone(&ours), retry));
         crate::store::open_vault(VaultStore { make, beside: self.beside.clone(), manners: self.manners, clock }, keys)
+    }
+
+    /// What hands out the key that is a secret of this vault. Nothing is sent yet.
+    pub(crate) fn key(&self, clock: Arc<dyn Clock>, retry: RetryPolicy) -> Arc<dyn KeyProvider> {
+        let config = self.clone();
+        Arc::new(VaultKey::new(Arc::new(move || config.opening(Arc::clone(&clock), retry))))
     }
 
     fn opening(&self, clock: Arc<dyn Clock>, retry: RetryPolicy) -> Result<Opening> {
@@ -421,6 +439,11 @@ impl OtherVaults {
         let authority = self.authority.clone().with_vault(address.base().clone());
         Way { authority, trust, ca_file: self.ca_file.as_deref() }.opening(address, &identity, clock, retry)
     }
+}
+
+/// Whether a store or a key lives in a vault.
+pub(super) fn is_address(text: &str) -> bool {
+    text.starts_with("keyvault:") || text.starts_with("https:")
 }
 
 impl Config {

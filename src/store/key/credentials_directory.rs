@@ -18,16 +18,16 @@ pub(super) fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-pub(super) fn read(name: &str) -> Result<StoreKey> {
+pub(super) fn read(name: &str) -> Result<Vec<StoreKey>> {
     match std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|folder| folder.is_absolute()) {
         Some(folder) => read_in(&folder, name),
         None => Err(Error::new(ErrorKind::StoreKeyMissing, "store", "CREDENTIALS_DIRECTORY is not set")
-            .with_hint(format!("start the service with LoadCredential={name}:PATH, or use a key file"))),
+            .with_hint(format!("start the service with LoadCredentialEncrypted={name}:PATH or LoadCredential={name}:PATH, or use a key file"))),
     }
 }
 
 /// The service manager may own the file, and lets the service in through an access list whose mask shows as group bits.
-fn read_in(folder: &Path, name: &str) -> Result<StoreKey> {
+fn read_in(folder: &Path, name: &str) -> Result<Vec<StoreKey>> {
     if !is_name(name) {
         return Err(Error::new(ErrorKind::ConfigInvalid, "store", "not a credential's name").with_context("key", "key"));
     }

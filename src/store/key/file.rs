@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::key::StoreKey;
 use crate::store::private_file::{self, Readers};
@@ -14,19 +16,39 @@ pub fn create_key_file(path: &Path) -> Result<()> {
     private_file::create(path, key.to_text().as_bytes())
 }
 
+/// The one key of a file that holds one.
 pub(crate) fn read(path: &Path) -> Result<StoreKey> {
+    read_all(path)?.pop().ok_or_else(no_key)
+}
+
+/// Every key of a file, the oldest first: two while the store's key is being changed.
+pub(super) fn read_all(path: &Path) -> Result<Vec<StoreKey>> {
     read_for(path, Readers::Owner)
 }
 
-pub(super) fn read_for(path: &Path, readers: Readers) -> Result<StoreKey> {
+/// Replaces what is in the file: the old lines or the new ones, whatever happens.
+pub(super) fn put(path: &Path, keys: &[&StoreKey]) -> Result<()> {
+    // Exact: a text that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(keys.len() * 64));
+    for key in keys {
+        text.push_str(&key.to_text());
+    }
+    private_file::replace(path, text.as_bytes())
+}
+
+pub(super) fn no_key() -> Error {
+    Error::new(ErrorKind::StoreKeyMissing, "store", "the source holds no key")
+}
+
+pub(super) fn read_for(path: &Path, readers: Readers) -> Result<Vec<StoreKey>> {
     let Some(text) = private_file::read(path, readers)? else {
         return Err(Error::new(ErrorKind::StoreKeyMissing, "store", "there is no key file")
             .with_hint("`partnersam init --key-file PATH` makes one; to open an old store, bring back the file it was made with")
             .with_context("path", path.display()));
     };
-    StoreKey::from_text(&text).ok_or_else(|| {
+    StoreKey::all_from_text(&text).ok_or_else(|| {
         Error::new(ErrorKind::StoreKeyWrong, "store", "the key file does not hold a key")
-            .with_hint("a key file is one line: partnersam-key-1: and 43 characters")
+            .with_hint("a key file is one line, and two while the key is changed: partnersam-key-1: and 43 characters")
             .with_context("path", path.display())
     })
 }

@@ -10,23 +10,17 @@ use keyring_core::{Entry, Error as KeyringError};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::key::StoreKey;
+use crate::store::key::{MOST_KEYS, StoreKey};
 
 /// The key filed under `service` and `user`; a new one where there is none and `may_create` allows it.
 pub(super) fn key(service: &str, user: &str, may_create: bool) -> Result<StoreKey> {
-    let entry = open(service, user)?;
-    match entry.get_secret().map(Zeroizing::new) {
-        Ok(secret) => match <[u8; 32]>::try_from(secret.as_slice()) {
-            Ok(mut bytes) => Ok(StoreKey::from_bytes(&mut bytes)),
-            Err(_) => Err(failure(ErrorKind::StoreKeyWrong, "the keyring's entry does not hold a key")),
-        },
-        Err(KeyringError::NoEntry) if may_create => {
+    match keys(service, user) {
+        Err(missing) if may_create && missing.kind() == ErrorKind::StoreKeyMissing => {
             let key = StoreKey::generate()?;
-            // EXPOSE: the key goes into the keyring, which is where it lives.
-            entry.set_secret(key.expose().as_slice()).map_err(translate)?;
+            put(service, user, &[&key])?;
             Ok(key)
         }
-        Err(error) => Err(translate(error)),
+        keys => keys?.pop().ok_or_else(malformed),
     }
 }
 
@@ -45,6 +39,30 @@ pub(crate) fn remove_foreign_entry(service: &str, user: &str) -> Result<()> {
         Ok(()) | Err(KeyringError::NoEntry) => Ok(()),
         Err(error) => Err(translate_foreign(error)),
     }
+}
+
+/// Every key of that entry, the oldest first: they stand one behind the other in it.
+pub(super) fn keys(service: &str, user: &str) -> Result<Vec<StoreKey>> {
+    let secret = open(service, user)?.get_secret().map(Zeroizing::new).map_err(translate)?;
+    let (keys, rest) = secret.as_chunks::<32>();
+    if keys.is_empty() || !rest.is_empty() || keys.len() > MOST_KEYS {
+        return Err(malformed());
+    }
+    Ok(keys.iter().map(|key| StoreKey::from_bytes(&mut key.clone())).collect())
+}
+
+/// Replaces what the entry holds.
+pub(super) fn put(service: &str, user: &str, keys: &[&StoreKey]) -> Result<()> {
+    let mut secret = Zeroizing::new(Vec::with_capacity(keys.len() * 32));
+    for key in keys {
+        // EXPOSE: the key goes into the keyring, which is where it lives.
+        secret.extend_from_slice(key.expose().as_slice());
+    }
+    open(service, user)?.set_secret(&secret).map_err(translate)
+}
+
+fn malformed() -> Error {
+    failure(ErrorKind::StoreKeyWrong, "the keyring's entry does not hold a key")
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Passphrase;
 use crate::store::key::{AskPassphrase, KeyProvider, KeyRequest, StoreKey};
 use crate::store::seal::{self, KeyBytes};
 
@@ -83,15 +84,51 @@ impl fmt::Debug for PassphraseKey {
     }
 }
 
-impl KeyProvider for PassphraseKey {
-    fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey> {
+impl PassphraseKey {
+    fn ask(&self) -> Result<Passphrase> {
         let passphrase = (self.0)()?;
         // EXPOSE: only whether there is one.
         if passphrase.expose().is_empty() {
             return Err(Error::new(ErrorKind::StoreKeyMissing, "store", "the passphrase is empty"));
         }
-        request.derivation.derive(&passphrase)
+        Ok(passphrase)
     }
+}
+
+impl KeyProvider for PassphraseKey {
+    fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey> {
+        request.derivation.derive(&self.ask()?)
+    }
+
+    /// What was given as a whole, and where it has several lines, each of them: the new one stands behind the old one while it is changed.
+    fn keys(&self, request: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
+        let given = self.ask()?;
+        let mut keys = vec![request.derivation.derive(&given)?];
+        for line in lines(&given) {
+            keys.push(request.derivation.derive(&line)?);
+        }
+        Ok(keys)
+    }
+
+    /// From the last line, under the derivation of the request, which is a new one: the same passphrase makes another key then.
+    fn add(&self, request: &KeyRequest<'_>, _: &StoreKey, new: Option<&StoreKey>) -> Result<StoreKey> {
+        if new.is_some() {
+            return Err(super::unwritable("a passphrase makes its own key"));
+        }
+        let given = self.ask()?;
+        request.derivation.derive(lines(&given).last().unwrap_or(&given))
+    }
+
+    fn retire(&self, _: &KeyRequest<'_>, _: &StoreKey) -> Result<bool> {
+        Ok(lines(&self.ask()?).is_empty())
+    }
+}
+
+/// The lines of what was given, where there are several.
+fn lines(given: &Passphrase) -> Vec<Passphrase> {
+    // EXPOSE: cut into its lines, which are passphrases as well.
+    let lines: Vec<_> = given.expose().lines().filter(|line| !line.is_empty()).map(Passphrase::new).collect();
+    if lines.len() > 1 { lines.into_iter().take(super::MOST_KEYS).collect() } else { Vec::new() }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::TransactionBehavior;
 
 use crate::error::{ErrorKind, Result};
-use crate::store::key::{KeyProvider, KeyRequest, StoreKey};
+use crate::store::key::{KeyProvider, KeyRequest};
+use crate::store::rotation::Said;
 use crate::store::rows;
 use crate::store::seal::Sealer;
 use crate::store::sqlite::connection::{Connection, Slot};
@@ -17,6 +18,12 @@ use crate::store::sqlite::schema::{self, Meta};
 pub(super) struct Keys {
     pub(super) sealer: Sealer,
     pub(super) check: Vec<u8>,
+}
+
+impl Keys {
+    fn ask(said: &Said<'_>, provider: &dyn KeyProvider) -> Result<Self> {
+        Ok(Self { sealer: said.ask(provider)?, check: said.key_check.to_vec() })
+    }
 }
 
 /// Where the key comes from, and the key once it was needed.
@@ -34,6 +41,11 @@ impl KeyRing {
     /// The same source and key for a store that is opened anew. Never waits: a lock that was held when a process forked is never let go of in the child.
     pub(super) fn carried_over(&self) -> Self {
         Self { provider: Arc::clone(&self.provider), loaded: Mutex::new(self.loaded()) }
+    }
+
+    /// Where the key comes from.
+    pub(super) fn provider(&self) -> &Arc<dyn KeyProvider> {
+        &self.provider
     }
 
     /// The key, where it was loaded before. Never waits for somebody who is just loading it.
@@ -68,11 +80,10 @@ impl KeyRing {
             self.make(slot.insert(connection))
         };
         let meta = meta()?;
-        let known = meta.as_ref().and_then(|meta| meta.key_check.as_ref().map(|check| (meta, check)));
-        let keys = match known {
+        let keys = match meta.as_ref().and_then(Meta::said) {
             None => make()?,
-            Some((meta, check)) => match self.ask(meta, false) {
-                Ok(key) => verified(&key, meta, check)?,
+            Some(said) => match Keys::ask(&said, self.provider.as_ref()) {
+                Ok(keys) => keys,
                 // Where nothing is sealed nothing is lost with the old key. If there is no new one to be had either, the first answer was better.
                 Err(missing) if missing.kind() == ErrorKind::StoreKeyMissing => make().map_err(|_| missing)?,
                 Err(error) => return Err(error),
@@ -87,36 +98,27 @@ impl KeyRing {
     fn make(&self, connection: &mut Connection) -> Result<Keys> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
         let meta = schema::meta(&transaction)?;
-        if let Some(check) = &meta.key_check {
+        if let Some(said) = meta.said() {
             // Another process was quicker, or the old key is lost.
-            match self.ask(&meta, false) {
-                Ok(key) => return verified(&key, &meta, check),
+            match Keys::ask(&said, self.provider.as_ref()) {
+                Ok(keys) => return Ok(keys),
                 Err(missing) if missing.kind() == ErrorKind::StoreKeyMissing && is_empty(&transaction)? => {}
                 Err(error) => return Err(error),
             }
         }
-        let key = self.ask(&meta, true)?;
+        let request = KeyRequest { store_id: &meta.store_id, may_create: true, derivation: &meta.derivation };
+        let key = self.provider.key(&request)?;
         let sealer = Sealer::new(key.expose());
         let check = rows::key_check(&sealer, &meta.store_id)?;
         transaction.execute("DELETE FROM domains", ()).map_err(failure)?;
-        schema::put_key_check(&transaction, &check)?;
+        schema::put_first_key(&transaction, &check)?;
         transaction.commit().map_err(failure)?;
         Ok(Keys { sealer, check })
-    }
-
-    fn ask(&self, meta: &Meta, may_create: bool) -> Result<StoreKey> {
-        self.provider.key(&KeyRequest { store_id: &meta.store_id, may_create, derivation: &meta.derivation })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Keys>>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn verified(key: &StoreKey, meta: &Meta, check: &[u8]) -> Result<Keys> {
-    let sealer = Sealer::new(key.expose());
-    rows::check_key(&sealer, &meta.store_id, check)?;
-    Ok(Keys { sealer, check: check.to_vec() })
 }
 
 /// Whether nothing is sealed that anyone would miss. What a domain is can be looked up again.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
+use crate::store::rotation::{self, Moved, Rekeyed};
 use crate::store::rows::{self, SealedGrant, SealedToken, generation, is_dead, row_generation, row_limit};
 use crate::store::seal::Sealer;
 use crate::store::sqlite::commit::Open;
@@ -276,6 +277,93 @@ pub(super) fn put_domain(
     run(open.connection, PUT_DOMAIN, (authority, domain, sealed)).map(drop)
 }
 
+const GRANTS_TO_MOVE: &str =
+    "SELECT id, authority, client_id, tenant, generation, user_oid, is_dead, renew_after, expires_on,
+    wrapped_key, sealed FROM grants WHERE id > ?1 ORDER BY id LIMIT ?2";
+const MOVE_GRANT: &str = "UPDATE grants SET wrapped_key = ?2, sealed = ?3 WHERE id = ?1";
+const TOKENS_TO_MOVE: &str = "SELECT rowid, tenant, audience, sealed FROM access_tokens WHERE grant_id = ?1";
+const MOVE_TOKEN: &str = "UPDATE access_tokens SET sealed = ?2 WHERE rowid = ?1";
+const DROP_TOKEN: &str = "DELETE FROM access_tokens WHERE rowid = ?1";
+const GRANTS_LEFT: &str = "SELECT count(*) FROM grants WHERE id > ?1";
+
+/// How many grants come after the one with this `id`.
+pub(super) fn grants_after(connection: &Connection, id: i64) -> Result<u64> {
+    let count = find(connection, GRANTS_LEFT, [id], |row| row.get::<_, i64>(0))?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// Seals the grants after the one with the `id` `after` anew, at most `most` of them; gives the `id` of the last.
+pub(super) fn move_grants(open: &Open<'_>, keys: &Keys, after: i64, most: usize) -> Result<(i64, Moved)> {
+    check_keys(open, keys)?;
+    let rows = all(open.connection, GRANTS_TO_MOVE, (after, row_limit(most)), |row| {
+        let sealed = SealedGrant {
+            generation: row.get(4)?,
+            user_oid: row.get(5)?,
+            is_dead: row.get(6)?,
+            renew_after: row.get(7)?,
+            expires_on: row.get(8)?,
+            wrapped_key: row.get(9)?,
+            sealed: row.get(10)?,
+        };
+        Ok((row.get::<_, i64>(0)?, (row.get(1)?, row.get::<_, String>(2)?, row.get::<_, [u8; 16]>(3)?), sealed))
+    })?;
+    let (mut last, mut moved) = (after, Moved::default());
+    for (id, (authority, client_id, tenant), row) in rows {
+        (last, moved.seen) = (id, moved.seen + 1);
+        let key = client_id.parse().map(|client_id| GrantKey {
+            authority,
+            client_id,
+            tenant: TenantId::new(Uuid::from_bytes(tenant)),
+        });
+        // What opens with neither key was unreadable before, too: it stays as it is, to be looked at.
+        match key.and_then(|key| Ok((rotation::rekey(&keys.sealer, &key, &row)?, key))) {
+            Ok((Some(rekeyed), key)) => move_grant(open, id, &key, &row.user_oid, &rekeyed)?,
+            Ok((None, _)) => {}
+            Err(_) => moved.unreadable += 1,
+        }
+    }
+    Ok((last, moved))
+}
+
+fn move_grant(open: &Open<'_>, id: i64, key: &GrantKey, user_oid: &str, rekeyed: &Rekeyed) -> Result<()> {
+    let tokens = all(open.connection, TOKENS_TO_MOVE, [id], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?))
+    })?;
+    for (row, tenant, audience, sealed) in tokens {
+        let token = TokenKey { grant: key.clone(), tenant: TenantId::new(Uuid::from_bytes(tenant)), audience };
+        match rekeyed.token(&token, user_oid, &sealed) {
+            Some(sealed) => run(open.connection, MOVE_TOKEN, (row, sealed))?,
+            None => run(open.connection, DROP_TOKEN, [row])?,
+        };
+    }
+    run(open.connection, MOVE_GRANT, (id, &rekeyed.wrapped_key, &rekeyed.sealed)).map(drop)
+}
+
+const ALL_PENDING: &str = "SELECT authority, client_id, state_hash, sealed FROM pending_consents";
+const MOVE_PENDING: &str =
+    "UPDATE pending_consents SET sealed = ?4 WHERE authority = ?1 AND client_id = ?2 AND state_hash = ?3";
+
+/// Seals every pending consent anew that is under the key before the store's.
+pub(super) fn move_pending(open: &Open<'_>, keys: &Keys) -> Result<()> {
+    check_keys(open, keys)?;
+    let rows = all(open.connection, ALL_PENDING, (), |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?))
+    })?;
+    for (authority, client_id, state_hash, sealed) in rows {
+        let Ok(client_id) = client_id.parse() else { continue };
+        let app = AppKey { authority, client_id };
+        if let Some(sealed) = rows::reseal_pending(&keys.sealer, &app, &state_hash, &sealed) {
+            run(open.connection, MOVE_PENDING, (&app.authority, app.client_id.as_str(), state_hash, sealed))?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets which tenants the domains are: that can be looked up again.
+pub(super) fn remove_domains(connection: &Connection) -> Result<()> {
+    run(connection, "DELETE FROM domains", ()).map(drop)
+}
+
 /// A record is never sealed with a key that is not the store's any more: another process may have made a new one for the empty store.
 fn check_keys(open: &Open<'_>, keys: &Keys) -> Result<()> {
     if open.key_check.as_ref() == Some(&keys.check) {
@@ -300,6 +388,16 @@ fn list(connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<T
         rows.map(|row| row.map(|bytes| TenantId::new(Uuid::from_bytes(bytes)))).collect()
     };
     read().map_err(failure)
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    let rows = || connection.prepare_cached(sql)?.query_map(values, read)?.collect::<rusqlite::Result<Vec<T>>>();
+    rows().map_err(failure)
 }
 
 fn run(connection: &Connection, sql: &str, values: impl Params) -> Result<usize> {
@@ -329,4 +427,10 @@ pub(super) const ALL: &[&str] = &[
     TAKE_PENDING,
     DOMAIN,
     PUT_DOMAIN,
+    GRANTS_TO_MOVE,
+    MOVE_GRANT,
+    TOKENS_TO_MOVE,
+    MOVE_TOKEN,
+    DROP_TOKEN,
+    MOVE_PENDING,
 ];

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::key::Derivation;
+use crate::store::rotation::{NewKey, Said};
 use crate::store::sqlite::fault::failure;
 
 /// "PSAM": tells our file from other people's databases.
@@ -69,7 +70,16 @@ const MIGRATIONS: &[&str] = &["
         version TEXT NOT NULL,
         PRIMARY KEY (authority, client_id, tenant)
     ) WITHOUT ROWID;
+", "
+    -- From here on the store's key can be changed, and a program that knows of one key only must not read: see PREVIOUS_KEY, MOVED_TO and RETIRING.
 "];
+
+/// The key before the one in use, sealed with it, as long as records are under it.
+const PREVIOUS_KEY: &str = "previous_key";
+/// The `id` of the last grant that was moved from the one to the other.
+const MOVED_TO: &str = "moved_to";
+/// There while the source may still hold a key that is not the store's any more.
+const RETIRING: &str = "retiring";
 
 /// What a store says of itself.
 #[derive(Debug)]
@@ -78,6 +88,22 @@ pub(super) struct Meta {
     pub(super) derivation: Derivation,
     /// A value sealed with the store's key; none until the first key is used.
     pub(super) key_check: Option<Vec<u8>>,
+    /// The key before it, sealed with it, while records are moved from the one to the other.
+    pub(super) previous: Option<Vec<u8>>,
+    /// Whether the source may still hold a key that is not the store's any more.
+    pub(super) is_retiring: bool,
+}
+
+impl Meta {
+    /// What is said of the key; none where there is none yet.
+    pub(super) fn said(&self) -> Option<Said<'_>> {
+        Some(Said {
+            store_id: &self.store_id,
+            derivation: &self.derivation,
+            key_check: self.key_check.as_ref()?,
+            previous: self.previous.as_deref(),
+        })
+    }
 }
 
 /// Makes the tables in an empty file, brings older ones up to date, refuses newer ones and other programs' files.
@@ -125,6 +151,8 @@ pub(super) fn meta(connection: &Connection) -> Result<Meta> {
         derivation: Derivation::from_text(&text("derivation")?)
             .ok_or_else(|| damaged().with_context("meta", "derivation"))?,
         key_check: get(connection, "key_check")?,
+        previous: get(connection, PREVIOUS_KEY)?,
+        is_retiring: get(connection, RETIRING)?.is_some(),
     })
 }
 
@@ -133,9 +161,43 @@ pub(super) fn key_check(connection: &Connection) -> Result<Option<Vec<u8>>> {
     get(connection, "key_check")
 }
 
-/// Writes that value.
-pub(super) fn put_key_check(connection: &Connection, sealed: &[u8]) -> Result<()> {
-    put(connection, "key_check", sealed)
+/// Takes the first key of an empty store into use; what was known of an older one is gone.
+pub(super) fn put_first_key(connection: &Connection, check: &[u8]) -> Result<()> {
+    for name in [PREVIOUS_KEY, MOVED_TO, RETIRING] {
+        remove(connection, name)?;
+    }
+    put(connection, "key_check", check)
+}
+
+/// Makes a new key the store's; nothing is moved yet.
+pub(super) fn switch_key(connection: &Connection, new: &NewKey) -> Result<()> {
+    put(connection, "key_check", &new.check)?;
+    put(connection, "derivation", new.derivation.to_text().as_bytes())?;
+    put(connection, PREVIOUS_KEY, &new.previous)?;
+    put_moved_to(connection, 0)
+}
+
+/// The last grant that was moved.
+pub(super) fn moved_to(connection: &Connection) -> Result<i64> {
+    let text = get(connection, MOVED_TO)?.and_then(|value| String::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| damaged().with_context("meta", MOVED_TO))
+}
+
+/// Writes it.
+pub(super) fn put_moved_to(connection: &Connection, id: i64) -> Result<()> {
+    put(connection, MOVED_TO, id.to_string().as_bytes())
+}
+
+/// Everything is moved: the old key goes, and its source is next.
+pub(super) fn forget_previous_key(connection: &Connection) -> Result<()> {
+    remove(connection, PREVIOUS_KEY)?;
+    remove(connection, MOVED_TO)?;
+    put(connection, RETIRING, b"")
+}
+
+/// The change of the key has come to its end.
+pub(super) fn put_retired(connection: &Connection) -> Result<()> {
+    remove(connection, RETIRING)
 }
 
 /// Changes a record that nothing depends on.
@@ -176,6 +238,11 @@ fn put(connection: &Connection, name: &str, value: &[u8]) -> Result<()> {
         )
         .map_err(failure)?;
     upsert.execute((name, value)).map(drop).map_err(failure)
+}
+
+fn remove(connection: &Connection, name: &str) -> Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM meta WHERE name = ?1").map_err(failure)?;
+    delete.execute([name]).map(drop).map_err(failure)
 }
 
 fn damaged() -> Error {

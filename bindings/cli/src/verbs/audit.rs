@@ -88,7 +88,7 @@ struct ShowArguments {
     #[arg(long = "for", value_name = "AUDIENCE")]
     audience: Option<String>,
 
-    /// token, renew, consent-begin, consent, import, revoke, customers, incident, audit
+    /// token, renew, consent-begin, consent, import, revoke, customers, incident, audit, key-rotate, key-retire, export, import-store
     #[arg(long, value_name = "OPERATION")]
     operation: Option<String>,
 

@@ -11,10 +11,12 @@ pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod incident;
 pub(crate) mod init;
+pub(crate) mod key;
 pub(crate) mod renew;
 pub(crate) mod revoke;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod watch;
 
@@ -63,6 +65,8 @@ pub(crate) async fn run(verb: Verb, session: &Session<'_>) -> Outcome {
         Verb::Revoke(arguments) => revoke::run(arguments, session).await,
         Verb::Incident(arguments) => incident::run(arguments, session).await,
         Verb::Customers(arguments) => customers::run(arguments, session).await,
+        Verb::Key(arguments) => key::run(arguments, session).await,
+        Verb::Store(arguments) => store::run(arguments, session).await,
         Verb::Audit(arguments) => audit::run(arguments, session).await,
         Verb::Run(arguments) => run::run(arguments, session).await,
         Verb::Doctor(arguments) => doctor::run(arguments, session).await,

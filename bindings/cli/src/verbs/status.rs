@@ -5,6 +5,7 @@ use partnersam::app::credentials::CredentialReport;
 use partnersam::app::grants::{Condition, GrantStatus};
 use partnersam::app::report::GrantReport;
 use partnersam::clock::UnixTime;
+use partnersam::store::Standing;
 
 use super::{End, Outcome};
 use crate::arguments::tenant;
@@ -69,6 +70,12 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         terminal.say(format_args!("the store is degraded: {}", for_terminal(error.message())));
         terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
     }
+    let rotation = app.key_rotation_standing().await?;
+    if rotation.is_some() {
+        terminal.warn(format_args!(
+            "a change of the store's key was not brought to its end; `partnersam key rotate` goes on"
+        ));
+    }
     let credentials = app.credentials();
     if arguments.json {
         let report = StatusReport {
@@ -77,6 +84,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             client_id: app.config().client_id.as_str(),
             store: &store,
             store_condition: condition.as_str(),
+            key_rotation: rotation.map(Standing::as_str),
             store_error: condition.error().map(partnersam::Error::to_document),
             app_credentials: credentials.iter().map(|status| CredentialReport::new(status, now)).collect(),
             mfa_refusals: refusals.iter().map(partnersam::Error::to_document).collect(),

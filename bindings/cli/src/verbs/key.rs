@@ -1,0 +1,200 @@
+//! `partnersam key`: the key that opens the store.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueHint};
+use indicatif::{ProgressBar, ProgressStyle};
+use partnersam::app::rotate_key::{KeyRotated, KeyStatus};
+use partnersam::store::create_key_file;
+use serde::Serialize;
+
+use super::{End, Outcome};
+use crate::escape::for_terminal;
+use crate::output::{self, SCHEMA_VERSION};
+use crate::session::Session;
+use crate::terminal::{Style, Terminal};
+
+const EXAMPLES: &str = "\
+Examples:
+  partnersam key show
+  partnersam key rotate
+  partnersam key retire
+
+The store's key opens a key for each partner, and those open the records. `rotate` gives all of them new ones while everything else goes on";
+
+const ROTATE: &str = "\
+Examples:
+  partnersam key rotate
+  partnersam key rotate --json
+
+A new key is put beside the old one in its source, becomes the store's, and every grant and token is sealed anew with it; then the old one is removed. Others go on \
+working meanwhile. After a kill, or any error, the same command goes on where it was cut short; until the last record is moved the old key is kept.
+
+keyring and file: done by itself. passphrase: the same passphrase makes another key; for a new passphrase add it as a second line to `passphrase_file`, and remove the first \
+line when this has ended. credentials-directory: add the line of a new key (`partnersam key make FILE`) to the credential first, and remove the old line afterwards";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Say where the store's key lives, and whether it is being changed
+    #[command(after_help = "Example:\n  partnersam key show --json")]
+    Show(Asked),
+    /// Give the store a new key, or go on with a change that was cut short
+    #[command(after_help = ROTATE)]
+    Rotate(Asked),
+    /// Make a key in a new file, for a source that is written by somebody else
+    #[command(after_help = "Example:\n  partnersam key make /etc/partnersam/next-key")]
+    Make(MakeArguments),
+    /// Remove from this host's source what is not the store's key any more
+    #[command(after_help = "Example:\n  partnersam key retire")]
+    Retire(Asked),
+}
+
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct MakeArguments {
+    /// The file; one that is there is never replaced
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+impl Arguments {
+    pub(crate) fn speaks_json(&self) -> bool {
+        match &self.what {
+            What::Show(arguments) | What::Rotate(arguments) | What::Retire(arguments) => arguments.json,
+            What::Make(_) => false,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a, T> {
+    schema_version: u32,
+    store: &'a str,
+    #[serde(flatten)]
+    report: &'a T,
+}
+
+#[derive(Serialize)]
+struct Retired {
+    old_key_removed: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
+    let terminal = session.terminal;
+    if let What::Make(MakeArguments { file }) = &arguments.what {
+        create_key_file(file)?;
+        terminal.print(format_args!("made a key in {}", for_terminal(&file.display().to_string())))?;
+        return Ok(End::OK);
+    }
+    let app = session.app().await?;
+    let store = app.store_location();
+    match arguments.what {
+        What::Make(_) => {}
+        What::Show(arguments) => {
+            let status = app.key_status().await?;
+            if arguments.json {
+                print(terminal, &store, &status)?;
+            } else {
+                show(terminal, &store, &status)?;
+            }
+        }
+        What::Rotate(arguments) => {
+            let bar = progress_bar(terminal);
+            let done = app
+                .rotate_key(|done, of| {
+                    bar.set_length(of);
+                    bar.set_position(done);
+                })
+                .await;
+            bar.finish_and_clear();
+            let done = done?;
+            if arguments.json {
+                print(terminal, &store, &done)?;
+            } else {
+                tell(terminal, &store, &app.config().key.to_string(), &done)?;
+            }
+        }
+        What::Retire(arguments) => {
+            let old_key_removed = app.retire_key().await?;
+            let source = app.config().key.to_string();
+            if arguments.json {
+                print(terminal, &store, &Retired { old_key_removed })?;
+            } else if old_key_removed {
+                terminal.print(format_args!("{} holds the store's key alone", for_terminal(&source)))?;
+            } else {
+                by_hand(terminal, &source);
+            }
+        }
+    }
+    Ok(End::OK)
+}
+
+fn print(terminal: &Terminal, store: &str, report: &impl Serialize) -> Result<(), crate::failure::Failure> {
+    output::print(terminal, &Report { schema_version: SCHEMA_VERSION, store, report })
+}
+
+fn show(terminal: &Terminal, store: &str, status: &KeyStatus) -> Result<(), crate::failure::Failure> {
+    terminal.print(format_args!("the key of {} lives in {}", for_terminal(store), for_terminal(&status.source)))?;
+    match status.rotation {
+        "none" if status.held > 1 => terminal.print(
+            "another key lies beside it: for a change that is to come (`partnersam key rotate`), or left by one (`partnersam key retire`)",
+        ),
+        "none" => Ok(()),
+        _ => terminal.print(format_args!(
+            "it is being changed, {} grants are still under the old one; `partnersam key rotate` goes on",
+            status.left
+        )),
+    }
+}
+
+fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Result<(), crate::failure::Failure> {
+    let went_on = if done.resumed { " (a change that was cut short)" } else { "" };
+    terminal.print(format_args!(
+        "{} {} has a new key: {} grants moved{went_on}",
+        terminal.style_out(Style::Good, "✔"),
+        for_terminal(store),
+        done.moved
+    ))?;
+    if done.unreadable > 0 {
+        terminal.warn(format_args!(
+            "{} grants open with neither key and were left as they are; `partnersam status PARTNER` says which",
+            done.unreadable
+        ));
+    }
+    if !done.old_key_removed {
+        by_hand(terminal, source);
+    }
+    Ok(())
+}
+
+fn by_hand(terminal: &Terminal, source: &str) {
+    terminal.say(format_args!(
+        "by hand: remove the old line from {}; nothing is sealed with it any more",
+        for_terminal(source)
+    ));
+}
+
+/// On standard error, and only where a person looks at it.
+fn progress_bar(terminal: &Terminal) -> ProgressBar {
+    if !terminal.err_is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("moving {wide_bar} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}
