@@ -323,6 +323,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_does_not_have_what_it_counts_is_refused() {
+        let identity = x25519::Identity::generate();
+        let sealing = Sealing::Recipients(vec![identity.to_public().to_string()]);
+        let mut packing = Packing::begin(&sealing, &app(), NOW).unwrap();
+        packing.grants = 1;
+        let (bytes, _) = packing.finish().unwrap();
+        assert_eq!(open(&bytes, &opening(&identity), &app()).unwrap_err().kind(), ErrorKind::StoreCorrupt);
+    }
+
+    #[test]
     fn what_is_no_recipient_is_refused_and_not_repeated() {
         for bad in ["", "hunter2", "AGE-SECRET-KEY-1NOTONE", "ssh-ed25519 AAAA"] {
             let refused = Packing::begin(&Sealing::Recipients(vec![bad.to_owned()]), &app(), NOW).err().unwrap();

@@ -139,6 +139,27 @@ async fn a_process_with_the_old_key_in_memory_goes_on_through_a_change_of_keys()
 }
 
 #[tokio::test]
+async fn a_process_that_only_reads_finds_what_was_moved_from_the_key_in_its_memory() {
+    let (fixture, source, _) = with_three_grants().await;
+    let open = || SqliteStore::new(&fixture.path(), source.clone()).unwrap();
+    let (rotating, mut readers) = (open(), Vec::new());
+    for _ in 0..3 {
+        let reader = open();
+        reader.grant(&grant_key(1)).await.unwrap().unwrap();
+        readers.push(reader);
+    }
+    rotating.switch().await.unwrap();
+    while rotating.move_some(64).await.unwrap().seen > 0 {}
+    reseal_beside(&rotating, &fixture.path()).await;
+    rotating.settle().await.unwrap();
+    rotating.retire().await.unwrap();
+    // Each asks for another kind of record first.
+    assert!(readers.first().unwrap().grant(&grant_key(1)).await.unwrap().is_some());
+    assert!(readers.get(1).unwrap().token(&token_key(1, "graph")).await.unwrap().is_some());
+    assert!(readers.get(2).unwrap().open_beside("label", &beside(&fixture.path())).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn what_was_copied_with_the_old_key_opens_nothing_that_is_written_after_a_change() {
     let (fixture, source, _) = with_three_grants().await;
     let copied: Vec<u8> =
