@@ -223,11 +223,13 @@ impl App {
         }
         let audiences = Audience::of_names(&grant.facts.audiences);
         for audience in &audiences {
-            let mut request = TokenRequest::new(audience.clone()).partner(partner.clone());
-            request.fresh = true;
+            let request = TokenRequest { fresh: true, ..self.to_look(audience.clone(), partner).await };
             checkup.findings.push(judge::audience(audience, self.token(&request).await.map(|_| ())));
         }
-        if self.config().authority.partner_center().is_some() {
+        // Where the grant was given for something else, nobody may ask Partner Center by it.
+        let is_asked =
+            audiences.contains(&Audience::PartnerCenter) || self.inner().purpose_to_look(partner).await.is_none();
+        if self.config().authority.partner_center().is_some() && is_asked {
             self.look_at_partner_center(partner, &grant, &mut checkup.findings).await;
         }
         if let Some(customer) = customer {
@@ -276,7 +278,7 @@ impl App {
             found.push(judge::customer("customer", "Partner Center knows the relationship", answer));
         }
         let audience = audiences.iter().find(|audience| **audience != Audience::PartnerCenter).cloned();
-        let mut request = TokenRequest::new(audience.unwrap_or(Audience::Graph)).partner(partner.clone());
+        let mut request = self.to_look(audience.unwrap_or(Audience::Graph), partner).await;
         request.customer = Some(customer.clone());
         request.fresh = true;
         let token = self.token(&request).await.map(|_| ());
@@ -311,8 +313,15 @@ impl App {
         let base = inner.config.authority.partner_center().ok_or_else(|| {
             Error::new(ErrorKind::NotSupported, "doctor", "this authority has no Partner Center to ask")
         })?;
-        let token = self.token(&TokenRequest::new(Audience::PartnerCenter).partner(partner.clone())).await?;
-        inner.transport.send(build(base, token.secret(), &inner.config.purpose)?, EXCHANGE_DEADLINE).await
+        let request = self.to_look(Audience::PartnerCenter, partner).await;
+        let token = self.token(&request).await?;
+        let purpose = request.purpose.as_deref().unwrap_or(&inner.config.purpose);
+        inner.transport.send(build(base, token.secret(), purpose)?, EXCHANGE_DEADLINE).await
+    }
+
+    async fn to_look(&self, audience: Audience, partner: &TenantRef) -> TokenRequest {
+        let purpose = self.inner().purpose_to_look(partner).await;
+        TokenRequest { purpose, ..TokenRequest::new(audience).partner(partner.clone()) }
     }
 
     /// Writes something sealed, reads it back and takes it out: true where it came back as it was.

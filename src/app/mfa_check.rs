@@ -36,9 +36,11 @@ impl App {
                 Error::new(ErrorKind::NotSupported, "mfa", "this authority has no Partner Center to ask")
             })?;
         let mut wanted = TokenRequest::new(Audience::PartnerCenter).partner(partner.clone());
+        wanted.purpose = inner.purpose_to_look(partner).await;
         let (token, response) = loop {
             let token = self.token(&wanted).await?;
-            let request = mfa_probe::request(base, token.secret(), &inner.config.purpose)?;
+            let purpose = wanted.purpose.as_deref().unwrap_or(&inner.config.purpose);
+            let request = mfa_probe::request(base, token.secret(), purpose)?;
             let response = inner.transport.send(request, EXCHANGE_DEADLINE).await?;
             // A token that was withdrawn says nothing about the grant: a new one does.
             let is_stale = response.status() == 401 && mfa_probe::is_mfa_compliant(&response).is_none();

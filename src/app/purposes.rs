@@ -56,4 +56,13 @@ impl Inner {
         purpose.check(&audiences, self.clock.now())?;
         Ok((purpose.name().to_owned(), audiences))
     }
+
+    /// What a look at a partner's grant is for: what the configuration means where nothing is said, else what the grant was given for.
+    pub(super) async fn purpose_to_look(&self, partner: &TenantRef) -> Option<String> {
+        if self.config.purposes.is_empty() || self.config.purposes.named(None).is_ok() {
+            return None;
+        }
+        let tenant = self.tenant(partner).await.ok()?;
+        self.store.grant(&self.key.grant(tenant)).await.ok()?.map(|grant| grant.facts.purpose)
+    }
 }

@@ -377,7 +377,8 @@ impl Place {
         for _ in 0..MOST_ATTEMPTS {
             let old = self.row(&heading.key).await?.as_ref().map(records::old).transpose()?;
             let record = old.map(|old| (old.generation, old.is_dead));
-            let Some(expect) = over(heading.replaces, record) else { return Ok(()) };
+            // Whoever removes a grant takes its entries away before it removes the record for the last time.
+            let Some(expect) = over(heading.replaces, record).filter(|_| entry.is_kept()) else { return Ok(()) };
             if let Written::Yes(_) = self.compare_and_set(&heading.key, (&plain, &facts), expect, None).await? {
                 return Ok(());
             }
@@ -541,15 +542,18 @@ impl GrantStore for PostgresStore {
                 let removed = self.0.write_again(records::REMOVE_GRANT, &values).await?;
                 Ok::<_, Error>(removed.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default() > 0)
             };
+            let is_in_use = || self.0.journal.as_ref().is_some_and(Journal::is_in_use);
+            // Asked first: what waits in the journal may come to its place with this very removal, and the journal is gone then.
+            let was_in_use = is_in_use();
             let removed = remove().await?;
-            if !self.0.journal.as_ref().is_some_and(Journal::is_in_use) {
+            if !was_in_use && !is_in_use() {
                 return Ok(removed);
             }
             let owned = key.clone();
             // After the record and not before: where the record cannot be removed, its newest token must not be lost.
-            off_thread(&self.0, move |journal| journal.remove_grant(&owned)).await?;
+            let waited = off_thread(&self.0, move |journal| journal.remove_grant(&owned)).await?;
             // And again: a consent that waited in the journal may have come to its place meanwhile.
-            Ok(remove().await? || removed)
+            Ok(remove().await? || waited || removed)
         }
         .boxed()
     }
@@ -785,7 +789,10 @@ impl GrantStore for PostgresStore {
 }
 
 /// Works on the journal on a thread for what may wait for a disk.
-async fn off_thread(place: &Arc<Place>, work: impl FnOnce(&Journal) -> Result<()> + Send + 'static) -> Result<()> {
+async fn off_thread<T: Send + 'static>(
+    place: &Arc<Place>,
+    work: impl FnOnce(&Journal) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let place = Arc::clone(place);
     let done = tokio::task::spawn_blocking(move || match &place.journal {
         Some(journal) => work(journal),

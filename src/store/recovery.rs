@@ -138,16 +138,18 @@ impl Journal {
         self.set_aside(&entry.path);
     }
 
-    /// Removes everything of one grant.
-    pub(crate) fn remove_grant(&self, key: &GrantKey) -> Result<()> {
+    /// Removes everything of one grant. False where there was nothing.
+    pub(crate) fn remove_grant(&self, key: &GrantKey) -> Result<bool> {
         if !self.is_in_use() {
-            return Ok(());
+            return Ok(false);
         }
-        for entry in self.entries()?.iter().filter(|entry| entry.heading.key == *key) {
+        let mut entries = self.entries()?;
+        entries.retain(|entry| entry.heading.key == *key);
+        for entry in &entries {
             self.remove(entry)?;
         }
         self.tidy();
-        Ok(())
+        Ok(!entries.is_empty())
     }
 
     /// Removes what died with its writer, and the folder when it is empty.
@@ -178,6 +180,11 @@ impl Journal {
 }
 
 impl Entry {
+    /// Whether it is still there.
+    pub(crate) fn is_kept(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok()
+    }
+
     /// The token and facts of the entry, as [`Journal::put`] got them.
     pub(crate) fn open(&self, sealer: &Sealer) -> Result<WipedBytes> {
         sealer.open(&self.heading.identity(), &self.sealed)

@@ -269,15 +269,17 @@ impl GrantStore for SqliteStore {
 
     fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
         async move {
+            // Asked first: what waits in the journal may come to its place with this very removal, and the journal is gone then.
+            let was_in_use = self.0.journal.is_in_use();
             let removed = self.remove_record(key).await?;
-            if !self.0.journal.is_in_use() {
+            if !was_in_use && !self.0.journal.is_in_use() {
                 return Ok(removed);
             }
             // After the record and not before: where the record cannot be removed, its newest token must not be lost.
             let owner = key.clone();
-            off_thread(&self.0, move |place| place.journal.remove_grant(&owner)).await?;
-            // And again: a consent that waited in the journal has come to its place with the removal.
-            Ok(self.remove_record(key).await? || removed)
+            let waited = off_thread(&self.0, move |place| place.journal.remove_grant(&owner)).await?;
+            // And again: a consent that waited in the journal may have come to its place with the removal.
+            Ok(self.remove_record(key).await? || waited || removed)
         }
         .boxed()
     }
@@ -611,6 +613,10 @@ fn apply(connection: &mut Connection, keys: &Keys, entry: &Entry) -> Result<()> 
     let (_, facts) = seal::split::<GrantFacts>(&plain)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
     let open = Open::new(&transaction)?;
+    // Under the lock: whoever removes a grant takes its entries away before it removes the record for the last time.
+    if !entry.is_kept() {
+        return Ok(());
+    }
     if let Some(expect) = over(heading.replaces, records::grant_standing(&transaction, &heading.key)?) {
         let new = NewGrant { key: &heading.key, plain: &plain, shown: &Shown::of(&facts) };
         records::put_grant(&open, keys, &new, expect)?;

@@ -1,5 +1,6 @@
 use partnersam::app::config::Config;
 use partnersam::app::consent::ConsentOptions;
+use partnersam::app::doctor::DoctorRequest;
 use partnersam::app::token::TokenRequest;
 use partnersam::purpose::{Limits, Purposes};
 use partnersam::{Audience, ErrorKind, TenantRef};
@@ -97,4 +98,23 @@ async fn a_consent_has_a_purpose_and_its_audiences() {
     let audiences: Vec<_> = consented.audiences.iter().map(|(audience, _)| audience.clone()).collect();
     assert_eq!(audiences, [Audience::Graph]);
     assert_eq!(app.grant(&partner()).await.expect("a grant").facts.purpose, "report");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_up_looks_by_the_purpose_that_the_grant_was_given_for() {
+    let world = World::new().await;
+    let (app, sent) = world.watched_app(declare).await;
+    let mut ask = world.ask();
+    ask.purpose = Some("all".to_owned());
+    let link = app.begin_consent(&ask).await.expect("a link");
+    let reply = world.sign_in(link.url.as_str(), "admin@fabrikam.com").await;
+    app.complete_consent(&reply, ConsentOptions::default()).await.expect("a consent");
+    sent.take("refresh_token");
+    let request = DoctorRequest { partner: Some(partner()), customer: Some(customer("contoso.com")) };
+    let checkup = app.doctor(&request).await;
+    assert_eq!(checkup.errors().count(), 0, "{:?}", checkup.findings);
+    assert_eq!(sent.take("refresh_token").len(), 4, "three audiences and a customer's");
+    app.check_mfa(&partner()).await.expect("an answer");
+    let calls = world.calls("GET", "/v1/").await;
+    assert!(!calls.is_empty() && calls.iter().all(|call| call["application"] == "partnersam: all"), "{calls:?}");
 }

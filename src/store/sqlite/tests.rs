@@ -642,6 +642,26 @@ async fn a_consent_that_found_no_place_comes_in_unless_it_was_removed() {
     let kept = fixture.store().grant(&grant_key(7)).await.unwrap().unwrap();
     assert_eq!((kept.generation, kept.refresh_token.expose()), (1, "not-a-real"));
     assert!(fixture.store().grant(&grant_key(8)).await.unwrap().is_none());
+    // Whether it comes to its place before, during or after the removal.
+    for number in 10..40 {
+        store.put_recovery(&grant_key(number), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+        assert!(store.remove_grant(&grant_key(number)).await.unwrap(), "{number}");
+        assert!(store.grant(&grant_key(number)).await.unwrap().is_none(), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_was_taken_away_after_it_was_read_is_not_applied() {
+    let fixture = Fixture::with_two_grants().await;
+    let store = fixture.store();
+    store.put_recovery(&grant_key(7), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+    let entry = store.0.journal.entries().unwrap().remove(0);
+    store.0.journal.remove_grant(&grant_key(7)).unwrap();
+    let keys = store.0.load_keys().unwrap();
+    let mut slot = store.0.writer.lock();
+    apply(store.0.writer(&mut slot).unwrap(), &keys, &entry).unwrap();
+    drop(slot);
+    assert!(store.grant(&grant_key(7)).await.unwrap().is_none());
 }
 
 #[tokio::test]
