@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 4;
 /// What every session begins with. No search path decides what a name means; what is committed is on disk whatever the server's default; nothing waits for ever.
 /// And the server asks after a host that fell silent: else the leases and claims of one whose power or cable failed would be kept for it for two hours.
 const SETTINGS: &str = "-c search_path=pg_catalog -c synchronous_commit=on -c statement_timeout=9s -c lock_timeout=8s \
-    -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
+    -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000";
 
 /// What a `postgres://` URI says.
 #[derive(Clone, Debug)]
