@@ -80,8 +80,9 @@ class Place:
         return self.cli(*self.ask("cli", *more, audience=audience), limit=limit)
 
     def grant(self) -> dict[str, Any]:
-        """The grant as `status --json` shows it."""
+        """The grant as `status --json` shows it, without the seconds that are left: two looks can be compared."""
         found: dict[str, Any] = self.cli("status", self.partner, "--json").expect().json["grants"][0]
+        del found["expires_in"]
         return found
 
     def redemptions(self) -> list[dict[str, Any]]:
