@@ -32,6 +32,15 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def works(pid: int) -> bool:
+    """Whether that is a process of a server, and not one that has ended and waits for somebody to ask how, or a newer one of that number."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return "(postgres) " in words and words.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
 class Postgres:
     """`with Postgres() as server: server.database()` gives the URI of a new database, for any number of hosts."""
 
@@ -121,7 +130,7 @@ class Postgres:
         self.signal(signal.SIGKILL)
         self._server.kill()
         until = time.monotonic() + START
-        while any(Path(f"/proc/{pid}").exists() for pid in children):
+        while any(works(pid) for pid in children):
             assert time.monotonic() < until, "a process of the database outlives SIGKILL"
             time.sleep(0.01)
 
