@@ -181,6 +181,8 @@ impl KeyVaultStore {
             (Some(copy), Some(local)) if local.facts.consented_on > copy.facts.consented_on && copy.is_whole => {
                 Some(Some(local))
             }
+            // Nor is one that waited in the journal while the vault took nothing: what was in the vault once has a mark.
+            (None, Some(local)) if mark.is_none() => Some(Some(local)),
             _ => None,
         })
     }
@@ -313,6 +315,10 @@ impl KeyVaultStore {
             WriteThrough::First => Some(self.write_to_vault(key, refresh_token, facts, copy.as_ref()).await?),
             _ => None,
         };
+        // Before the record where there is none: one without a mark was never in the vault.
+        if let (Some(version), None) = (&first, found) {
+            self.local.put_vault_copy(key, version).await?;
+        }
         let written = match token {
             Some(token) => self.local.put_grant_and_token(key, refresh_token, facts, expect, token).await?,
             None => self.local.put_grant(key, refresh_token, facts, expect).await?,

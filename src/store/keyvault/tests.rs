@@ -336,6 +336,24 @@ async fn a_vault_that_does_not_answer_is_degraded_serves_what_is_cached_and_reco
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_the_vault_did_not_take_is_kept_here_and_told_to_it_later() {
+    let (lab, host) = (Lab::new(), Host::new());
+    let store = lab.store(&host);
+    lab.told(json!({ "firewall": true })).await;
+    store.put_grant(&grant_key(1), &token(1), &grant_facts(), Expect::Absent).await.unwrap_err();
+    store.put_recovery(&grant_key(1), &token(1), &grant_facts(), 0).await.unwrap();
+    lab.told(json!({ "firewall": false })).await;
+    let store = lab.store(&host);
+    assert_eq!(token_of(&store).await, token(1).expose());
+    let other = lab.store(&Host::new());
+    assert!(other.grant(&grant_key(1)).await.unwrap().is_none());
+    assert_eq!(put(&store, 2, &grant_facts(), Expect::Generation(1)).await, Written::Yes(2));
+    assert_eq!(token_of(&other).await, token(2).expose());
+    assert!(other.remove_grant(&grant_key(1)).await.unwrap());
+    assert!(store.grant(&grant_key(1)).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_the_vault_rotates_on_its_host_and_consents_nowhere() {
     let (lab, host) = (Lab::new(), Host::new());
     let store = lab.store(&host);
