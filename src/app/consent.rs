@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::exchange::{Beside, Repeat, SIGN_IN_SCOPES};
+use super::exchange::{Beside, Repeat, SIGN_IN_SCOPES, jitter};
 use super::token::Token;
 use super::token_cache::CacheKey;
 use super::{App, Inner};
@@ -350,7 +350,7 @@ impl Inner {
             Error::new(ErrorKind::AppMisconfigured, "consent", "the service gave no refresh token")
                 .with_hint("the app must be allowed to ask for offline_access")
         })?;
-        let (expires_on, renew_after) = self.grant_clock(now);
+        let (expires_on, renew_after) = self.grant_clock(now, jitter());
         let facts = GrantFacts {
             user_oid: person.oid,
             user_name: person.name,

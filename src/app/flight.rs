@@ -44,11 +44,6 @@ where
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 
-    /// How many are in the air.
-    pub(crate) fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
     /// Waits until nothing is in the air.
     pub(crate) async fn landed(&self) {
         loop {

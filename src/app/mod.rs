@@ -97,8 +97,11 @@ pub(crate) struct Inner {
     /// Of the app alone.
     app_tokens: TokenCache,
     flights: Flights<FlightKey, Arc<Token>>,
-    /// Whose grant, and by when it must be due.
-    renewals: Flights<(TenantId, Option<UnixTime>), Option<UnixTime>>,
+    /// Renewals that were asked for by name.
+    renewals: Flights<TenantId, UnixTime>,
+    /// Runs of renewals of all that is due, by number.
+    runs: Flights<u64, ()>,
+    runs_begun: AtomicU64,
     negative: Negative,
     links: Links,
     unsaved: Unsaved,
@@ -145,6 +148,8 @@ impl App {
             app_tokens: TokenCache::default(),
             flights: Flights::default(),
             renewals: Flights::default(),
+            runs: Flights::default(),
+            runs_begun: AtomicU64::new(0),
             negative: Negative::default(),
             links: Links::default(),
             unsaved: Unsaved::default(),
@@ -204,6 +209,7 @@ impl App {
         let all = async {
             self.0.flights.landed().await;
             self.0.renewals.landed().await;
+            self.0.runs.landed().await;
         };
         let _ = tokio::time::timeout(limit, all).await;
     }

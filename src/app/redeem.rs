@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::Inner;
 use super::consent::first_audience;
-use super::exchange::{Beside, Repeat, jittered};
+use super::exchange::{Beside, Repeat, jitter, jittered};
+use super::renew::Due;
 use super::token::Token;
 use super::token_cache::CacheKey;
 use crate::audience::Audience;
@@ -92,21 +93,18 @@ impl Inner {
         let grant = self.usable_grant(key.partner).await?;
         let redeemed = self.redeem_grant(key, grant, claims).await?;
         let facts = self.token_facts(&redeemed.reply, redeemed.mfa, self.clock.now());
-        let (reply, _, warning) = self.save(key, redeemed, Some((token_key, &facts))).await?;
+        let (reply, _, warning) = self.save(key, redeemed, jitter(), Some((token_key, &facts))).await?;
         let token = Token::new(key, reply.access_token, facts, warning.into_iter().collect());
         Ok(Token { correlation_id: reply.correlation_id, ..token })
     }
 
-    /// Redeems the partner's grant so that it lives on, unless it is not due by `due_by` any more: another process may have renewed it. The access
+    /// Redeems the partner's grant so that it lives on, unless it has to be due and is not any more: another process may have renewed it. The access
     /// token that comes along is let go: it would fill store and memory with what nobody asked for. Gives when the grant ends; none: it was not due.
-    pub(super) async fn redeem_to_renew(
-        &self,
-        partner: TenantId,
-        due_by: Option<UnixTime>,
-    ) -> Result<Option<UnixTime>> {
+    pub(super) async fn redeem_to_renew(&self, partner: TenantId, due: Option<Due>) -> Result<Option<UnixTime>> {
         let _lease = self.lease(partner, None).await?;
+        let _under_way = self.renewal_under_way();
         let grant = self.usable_grant(partner).await?;
-        if due_by.is_some_and(|by| grant.facts.renew_after > by) {
+        if due.is_some_and(|due| grant.facts.renew_after > due.by) {
             return Ok(None);
         }
         let audiences = Audience::of_names(&grant.facts.audiences);
@@ -117,7 +115,8 @@ impl Inner {
         let renewed = match self.redeem_grant(&key, grant, None).await {
             Ok(redeemed) => {
                 let mfa = redeemed.mfa;
-                self.save(&key, redeemed, None).await.map(|saved| (saved, mfa))
+                let place = due.map_or_else(jitter, |due| due.place);
+                self.save(&key, redeemed, place, None).await.map(|saved| (saved, mfa))
             }
             Err(error) => Err(error),
         };
@@ -259,12 +258,13 @@ impl Inner {
         }
     }
 
-    /// Saves what a redemption brought, and with it the access token where there is one to keep. Gives the reply back, when the grant ends, and what
-    /// went wrong without losing anything.
+    /// Saves what a redemption brought, and with it the access token where there is one to keep. `place`: see [`grant_clock`](Self::grant_clock). Gives the
+    /// reply back, when the grant ends, and what went wrong without losing anything.
     async fn save(
         &self,
         key: &CacheKey,
         redeemed: Redeemed,
+        place: f64,
         token: Option<(&TokenKey, &TokenFacts)>,
     ) -> Result<(TokenReply, UnixTime, Option<Error>)> {
         let Redeemed { grant, mut reply, .. } = redeemed;
@@ -273,7 +273,7 @@ impl Inner {
         facts.last_redeemed_on = now;
         let rotated = reply.refresh_token.take();
         if rotated.is_some() {
-            (facts.expires_on, facts.renew_after) = self.grant_clock(now);
+            (facts.expires_on, facts.renew_after) = self.grant_clock(now, place);
         }
         let put = async |expect| {
             let refresh_token = rotated.as_ref().unwrap_or(&used);
@@ -395,12 +395,14 @@ impl Inner {
         }
     }
 
-    /// When a grant that was used at `now` ends, and when it should be used again at the latest: weekly, spread over two days.
-    pub(super) fn grant_clock(&self, now: UnixTime) -> (UnixTime, UnixTime) {
-        match self.config.authority.kind() {
-            AuthorityKind::Entra => (now.plus(ENTRA_GRANT_LIFE), now.plus(jittered(6 * DAY, 8 * DAY))),
-            AuthorityKind::Generic => (now.plus(GENERIC_GRANT_LIFE), now.plus(jittered(DAY, 2 * DAY))),
-        }
+    /// When a grant that was used at `now` ends, and when it should be used again at the latest: weekly, spread over two days. `place`: where in that time,
+    /// from 0 to 1.
+    pub(super) fn grant_clock(&self, now: UnixTime, place: f64) -> (UnixTime, UnixTime) {
+        let (life, least, most) = match self.config.authority.kind() {
+            AuthorityKind::Entra => (ENTRA_GRANT_LIFE, 6 * DAY, 8 * DAY),
+            AuthorityKind::Generic => (GENERIC_GRANT_LIFE, DAY, 2 * DAY),
+        };
+        (now.plus(life), now.plus(least + (place * (most - least) as f64) as i64))
     }
 }
 

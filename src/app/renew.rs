@@ -4,7 +4,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 use super::{App, Inner};
 use crate::clock::UnixTime;
@@ -36,9 +38,7 @@ impl App {
         let inner = self.inner();
         let renew = async {
             let tenant = inner.tenant(partner).await?;
-            inner.renew(tenant, None).await?.ok_or_else(|| {
-                Error::new(ErrorKind::Internal, "renew", "a grant that was to be renewed in any case was not")
-            })
+            inner.renew(tenant).await
         };
         renew.await.map_err(|error: Error| error.in_operation("renew").with_context("partner", partner))
     }
@@ -60,43 +60,85 @@ impl App {
         &self,
         by: UnixTime,
         passed_over: HashSet<TenantId>,
-        progress: impl FnMut(usize, usize, &Renewed) + Send,
+        mut progress: impl FnMut(usize, usize, &Renewed) + Send,
     ) -> Result<Vec<Renewed>> {
-        let outcome = self.renew_claimed(by, passed_over, progress).await;
+        let inner = self.inner();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let number = inner.runs_begun.fetch_add(1, Ordering::Relaxed);
+        let run = inner.clone();
+        let run = inner.runs.join(number, "renew", move || async move { run.renew_all(by, passed_over, tell).await });
+        tokio::pin!(run);
+        let mut done: Vec<Renewed> = Vec::new();
+        let mut outcome = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some((found, renewed)) = told.recv() => {
+                    progress(done.len() + 1, found, &renewed);
+                    if let Err(error) = &renewed.result
+                        && stops_all(error.kind())
+                    {
+                        return Err(error.clone().in_operation("renew"));
+                    }
+                    done.push(renewed);
+                }
+                ended = &mut run, if outcome.is_none() => outcome = Some(ended),
+                else => break,
+            }
+        }
+        outcome.unwrap_or(Ok(())).map(|()| done)
+    }
+}
+
+/// Who waits for a run of renewals hears of each: how many grants were found so far, and what became of this one. Who has gone ends the run with what is
+/// under way.
+type Tell = mpsc::UnboundedSender<(usize, Renewed)>;
+
+impl Inner {
+    async fn renew(self: &Arc<Self>, partner: TenantId) -> Result<UnixTime> {
+        let inner = self.clone();
+        let renew = async move {
+            inner.redeem_to_renew(partner, None).await?.ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "renew", "a grant that was to be renewed in any case was not")
+            })
+        };
+        self.renewals.join(partner, "renew", || renew).await
+    }
+
+    /// Renews what is due, as one task: what was sent is saved, whoever has stopped waiting, and ten thousand renewals are not ten thousand tasks.
+    async fn renew_all(&self, by: UnixTime, passed_over: HashSet<TenantId>, tell: Tell) -> Result<()> {
+        let outcome = self.renew_claimed(by, passed_over, tell).await;
         // What failed is for others to try, too.
-        if let Err(error) = self.inner().store.release_claims().await {
+        if let Err(error) = self.store.release_claims().await {
             tracing::debug!(%error, "what is still due stays ours until this process ends");
         }
         outcome
     }
 
-    async fn renew_claimed(
-        &self,
-        by: UnixTime,
-        mut seen: HashSet<TenantId>,
-        mut progress: impl FnMut(usize, usize, &Renewed) + Send,
-    ) -> Result<Vec<Renewed>> {
-        let inner = self.inner();
+    async fn renew_claimed(&self, by: UnixTime, mut seen: HashSet<TenantId>, tell: Tell) -> Result<()> {
         let mut passed_over = seen.len();
-        let mut done: Vec<Renewed> = Vec::new();
         let mut at_once = 1;
         loop {
             // Those that failed are still due, and come again at the head of the list.
-            let due = inner
+            let due = self
                 .store
-                .claim_due(&inner.key, by, PAGE + seen.len())
+                .claim_due(&self.key, by, PAGE + seen.len())
                 .await
                 .map_err(|error| error.in_operation("renew"))?;
-            let mut waiting = due.into_iter().filter(|tenant| seen.insert(*tenant)).collect::<Vec<_>>().into_iter();
-            if waiting.len() == 0 {
-                return Ok(done);
+            let new = due.into_iter().filter(|tenant| seen.insert(*tenant)).collect::<Vec<_>>();
+            let turns = new.len() as f64;
+            let mut waiting = new.into_iter().enumerate();
+            if waiting.len() == 0 || tell.is_closed() {
+                return Ok(());
             }
             let mut flying = FuturesUnordered::new();
             loop {
                 while flying.len() < at_once
-                    && let Some(partner) = waiting.next()
+                    && !tell.is_closed()
+                    && let Some((turn, partner)) = waiting.next()
                 {
-                    flying.push(async move { (partner, inner.renew(partner, Some(by)).await) });
+                    let due = Due { by, place: turn as f64 / turns };
+                    flying.push(async move { (partner, self.redeem_to_renew(partner, Some(due)).await) });
                 }
                 let ended = if at_once < AT_ONCE {
                     at_once = AT_ONCE;
@@ -106,30 +148,25 @@ impl App {
                     flying.next().await
                 };
                 let Some((partner, result)) = ended else { break };
-                let Some(result) = result.transpose() else {
+                match result.transpose() {
+                    // Nobody may be listening any more: it is renewed all the same.
+                    Some(result) => drop(tell.send((seen.len() - passed_over, Renewed { partner, result }))),
                     // Another process has renewed it since it was found to be due, and tells of it.
-                    passed_over += 1;
-                    continue;
-                };
-                let renewed = Renewed { partner, result };
-                progress(done.len() + 1, seen.len() - passed_over, &renewed);
-                let stops = matches!(&renewed.result, Err(error) if stops_all(error.kind()));
-                done.push(renewed);
-                if stops && let Some(Renewed { result: Err(error), .. }) = done.last() {
-                    return Err(error.clone().in_operation("renew"));
+                    None => passed_over += 1,
                 }
             }
         }
     }
 }
 
-impl Inner {
-    async fn renew(self: &Arc<Self>, partner: TenantId, due_by: Option<UnixTime>) -> Result<Option<UnixTime>> {
-        let inner = self.clone();
-        self.renewals
-            .join((partner, due_by), "renew", move || async move { inner.redeem_to_renew(partner, due_by).await })
-            .await
-    }
+/// A renewal as one of many that are due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// By when the grant has to be due; if it is not, another process has renewed it.
+    pub(super) by: UnixTime,
+    /// Where among the many its turn is, from 0 to 1. Its next one is at the same place of the time over which the next turns are spread: more even than chance
+    /// would have it, and neighbours in the store's index stay neighbours, so that a transaction of many renewals changes few of its pages.
+    pub(super) place: f64,
 }
 
 /// What would befall every further partner too.

@@ -513,7 +513,7 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// Tenants whose active grant should be renewed by `by`, soonest first, at most `limit`.
     fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>>;
 
-    /// [`due`](Self::due), and where the store can tell, without those that another process is renewing just now. What is given out is this process's until
+    /// Those of [`due`](Self::due) in whatever order suits the store, and where it can tell, without those that another process is renewing just now. What is given out is this process's until
     /// [`release_claims`](Self::release_claims), or until the process ends in whatever way: nobody has to clear up after it.
     fn claim_due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         self.due(app, by, limit)

@@ -4,8 +4,8 @@
 //! copied or rolled-back record does not open, because its associated data names another owner or another generation; and a removed grant
 //! is unreadable at once, whatever becomes of the bytes, because its key is gone.
 
-use chacha20poly1305::aead::array::Array;
-use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use chacha20::{R20, hchacha};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -110,7 +110,7 @@ impl<'a> Identity<'a> {
 
 /// A key that seals and opens. Wiped when dropped.
 pub(crate) struct Sealer {
-    cipher: XChaCha20Poly1305,
+    key: KeyBytes,
     /// Opens what was sealed before the key was changed; seals nothing.
     previous: Option<Box<Self>>,
 }
@@ -124,11 +124,7 @@ impl std::fmt::Debug for Sealer {
 impl Sealer {
     /// Takes the key into use.
     pub(crate) fn new(key: &KeyBytes) -> Self {
-        // EXPOSE: the cipher needs the key's bytes; it wipes its copy itself (feature `zeroize`).
-        let mut bytes = Array(**key);
-        let cipher = XChaCha20Poly1305::new(&bytes);
-        zeroize::Zeroize::zeroize(bytes.as_mut_slice());
-        Self { cipher, previous: None }
+        Self { key: key.clone(), previous: None }
     }
 
     /// The same, which also opens what `previous` sealed.
@@ -153,11 +149,11 @@ impl Sealer {
         sealed.extend_from_slice(plain);
         // The capacity is exact: the plain text is overwritten where it stands and never left behind by a reallocation.
         let text = sealed.get_mut(1 + NONCE..).unwrap_or_default();
-        let tag = self
-            .cipher
-            .encrypt_inout_detached(&Array(nonce), &identity.encode(), text.into())
+        let (cipher, nonce) = self.cipher(&nonce)?;
+        let tag = cipher
+            .seal_in_place_separate_tag(nonce, Aad::from(identity.encode()), text)
             .map_err(|_| Error::new(ErrorKind::Internal, "store", "a record is too large to seal"))?;
-        sealed.extend_from_slice(&tag);
+        sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
@@ -177,10 +173,21 @@ impl Sealer {
             return None;
         }
         let mut plain = WipedBytes::new(text.to_vec());
-        self.cipher
-            .decrypt_inout_detached(&Array(*nonce), &identity.encode(), plain.as_mut_slice().into(), &Array(*tag))
-            .ok()?;
+        let (cipher, nonce) = self.cipher(nonce).ok()?;
+        cipher.open_in_place_separate_tag(nonce, Aad::from(identity.encode()), tag, plain.as_mut_slice()).ok()?;
         Some(plain)
+    }
+
+    /// XChaCha20-Poly1305 as its draft builds it (draft-irtf-cfrg-xchacha-03 section 2.3): ChaCha20-Poly1305 (RFC 8439) under a key of its own for the first 16
+    /// bytes of the nonce, which HChaCha20 makes, with the other 8 as its nonce.
+    fn cipher(&self, nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce)> {
+        let [first @ .., a, b, c, d, e, f, g, h] = *nonce;
+        // EXPOSE: the cipher needs the key's bytes.
+        let mut own = hchacha::<R20>(&(*self.key).into(), &first.into());
+        let cipher = UnboundKey::new(&CHACHA20_POLY1305, own.as_slice());
+        zeroize::Zeroize::zeroize(own.as_mut_slice());
+        let cipher = cipher.map_err(|_| Error::new(ErrorKind::Internal, "store", "the cipher takes no such key"))?;
+        Ok((LessSafeKey::new(cipher), Nonce::assume_unique_for_key([0, 0, 0, 0, a, b, c, d, e, f, g, h])))
     }
 
     /// Seals what lies in a file of its own beside the store.
@@ -289,6 +296,21 @@ mod tests {
             assert_eq!(sealer(1).open(&wrong, &sealed).unwrap_err().kind(), ErrorKind::StoreCorrupt, "{wrong:?}");
         }
         assert!(sealer(2).open(&identity, &sealed).is_err());
+    }
+
+    /// The draft's own example (draft-irtf-cfrg-xchacha-03 appendix A.3.1).
+    #[test]
+    fn the_cipher_is_the_one_of_the_draft() {
+        let key: [u8; 32] = std::array::from_fn(|at| 0x80 + at as u8);
+        let nonce: [u8; NONCE] = std::array::from_fn(|at| 0x40 + at as u8);
+        let aad = [0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7];
+        let mut text = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.".to_vec();
+        let (cipher, nonce) = Sealer::new(&Zeroizing::new(key)).cipher(&nonce).unwrap();
+        let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut text).unwrap();
+        let start = [0xbd, 0x6d, 0x17, 0x9d, 0x3e, 0x83, 0xd4, 0x3b, 0x95, 0x76, 0x57, 0x94, 0x93, 0xc0, 0xe9, 0x39];
+        assert_eq!(text[..16], start);
+        let expected = [0xc0, 0x87, 0x59, 0x24, 0xc1, 0xc7, 0x98, 0x79, 0x47, 0xde, 0xaf, 0xd8, 0x78, 0x0a, 0xcf, 0x49];
+        assert_eq!(tag.as_ref(), expected);
     }
 
     #[test]

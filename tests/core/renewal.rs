@@ -11,6 +11,7 @@ use partnersam::secret::RefreshToken;
 use partnersam::store::Taint;
 use partnersam::transport::{HttpClient, Transport};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::world::{World, partner};
 
@@ -37,15 +38,20 @@ impl Transport for First {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_of_many_renewals_goes_alone_and_opens_the_connection_for_all() {
+/// Two partners that consented.
+async fn two() -> World {
     let world = World::new().await;
     world.consent().await;
     let northwind = "northwind.example".parse().expect("a domain");
     let link = world.app.begin_consent(&ConsentRequest { partner: northwind, ..world.ask() }).await.expect("a link");
     let reply = world.sign_in(link.url.as_str(), "admin@northwind.example").await;
     world.app.complete_consent(&reply, ConsentOptions::default()).await.expect("a consent");
+    world
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_many_renewals_goes_alone_and_opens_the_connection_for_all() {
+    let world = two().await;
     let by_then = Arc::new(OnceLock::new());
     let kept = by_then.clone();
     let app = world
@@ -57,6 +63,66 @@ async fn the_first_of_many_renewals_goes_alone_and_opens_the_connection_for_all(
     let renewed = app.renew_due(UnixTime(i64::MAX), |_, _, _| {}).await.expect("renewed");
     assert_eq!(renewed.iter().filter(|renewed| renewed.result.is_ok()).count(), 2);
     assert_eq!(by_then.get(), Some(&1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_turns_of_a_run_are_spread_evenly() {
+    const DAY: i64 = 24 * 3600;
+    let world = two().await;
+    let now = world.app.grant(&partner()).await.expect("a grant").facts.last_redeemed_on;
+    world.app.renew_due(UnixTime(i64::MAX), |_, _, _| {}).await.expect("renewed");
+    let grants = world.app.grants().await.expect("grants");
+    let mut turns: Vec<_> = grants.iter().map(|grant| grant.facts.renew_after.since(now)).collect();
+    turns.sort_unstable();
+    // The first of two at the beginning of the two days, the second in their middle; a minute for what came before.
+    assert!((6 * DAY..6 * DAY + 60).contains(&turns[0]) && (7 * DAY..7 * DAY + 60).contains(&turns[1]), "{turns:?}");
+}
+
+/// Lets nothing go before it is told to.
+#[derive(Debug)]
+struct Gate {
+    inner: HttpClient,
+    asked: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Transport for Gate {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, partnersam::Result<http::Response<Vec<u8>>>> {
+        Box::pin(async move {
+            self.asked.add_permits(1);
+            self.open.acquire().await.expect("an open gate").forget();
+            self.inner.send(request, deadline).await
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_has_sent_is_saved_when_nobody_waits_any_more_and_no_more_is_sent() {
+    let world = two().await;
+    let (asked, open) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (rings, opens) = (asked.clone(), open.clone());
+    let app = world
+        .app_by(|config| {
+            let inner = HttpClient::new(config.authority.clone(), config.ca_file.clone());
+            Arc::new(Gate { inner, asked: rings, open: opens })
+        })
+        .await;
+    let generations = || async {
+        let grants = world.app.grants().await.expect("grants");
+        grants.iter().map(|grant| grant.generation).sum::<u64>()
+    };
+    let before = generations().await;
+    tokio::select! {
+        _ = app.renew_due(UnixTime(i64::MAX), |_, _, _| {}) => panic!("it ended behind a closed gate"),
+        rang = asked.acquire() => rang.expect("a request").forget(),
+    }
+    open.add_permits(10);
+    app.settle(Duration::from_secs(10)).await;
+    assert_eq!((generations().await, asked.available_permits()), (before + 1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,8 @@
 //! gathered and become one transaction. Each still gets its own verdict, and none is told "done" before its transaction is durable.
 //!
 //! Where many have just written together, as in a renewal of all that is due, the next ones are on their way: then a transaction waits for them for a
-//! moment (as PostgreSQL's `commit_delay` does), for a disk that is quick would else get many small ones. Who writes alone never waits.
+//! moment (as PostgreSQL's `commit_delay` does), and again while more of them come, for a disk that is quick would else get many small ones. Who writes
+//! alone never waits.
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,8 +25,10 @@ const MOST: usize = 256;
 const CROWD: usize = 8;
 /// which is over when nobody has written for so long;
 const CROWD_LASTS: Duration = Duration::from_millis(20);
-/// and while there is one, a transaction waits so long for others.
-const MOMENT: Duration = Duration::from_millis(1);
+/// and while there is one, a transaction waits so long for others,
+const MOMENT: Duration = Duration::from_millis(2);
+/// and as often at most, if each time some came.
+const MOMENTS: usize = 5;
 
 /// A transaction as a job sees it.
 pub(super) struct Open<'a> {
@@ -81,10 +84,13 @@ struct State {
 }
 
 impl State {
-    /// Whether those who wait are some of a crowd, and the others are still on their way.
-    fn is_crowded(&self, now: Instant) -> bool {
+    /// How many wait, if they are some of a crowd and the others are still on their way; 0 if not.
+    fn crowd(&self, now: Instant) -> usize {
         let is_of_a_crowd = |(many, ended): (usize, Instant)| many >= CROWD && now < ended + CROWD_LASTS;
-        (1..MOST).contains(&self.jobs.len()) && self.last.is_some_and(is_of_a_crowd)
+        match self.jobs.len() {
+            waiting if waiting < MOST && self.last.is_some_and(is_of_a_crowd) => waiting,
+            _ => 0,
+        }
     }
 }
 
@@ -112,14 +118,23 @@ impl Queue {
     /// Works on the queue until it is empty. `commit` gets one batch after the other.
     pub(super) fn lead(&self, mut commit: impl FnMut(Batch)) {
         loop {
-            let is_crowded = self.lock().is_crowded(Instant::now());
-            if is_crowded {
-                thread::sleep(MOMENT);
-            }
+            self.wait_for_a_crowd();
             let Some(jobs) = self.take() else { return };
             let many = jobs.len();
             commit(Batch(jobs));
             self.lock().last = Some((many, Instant::now()));
+        }
+    }
+
+    fn wait_for_a_crowd(&self) {
+        let mut before = 0;
+        for _ in 0..MOMENTS {
+            let waiting = self.lock().crowd(Instant::now());
+            if waiting <= before {
+                return;
+            }
+            before = waiting;
+            thread::sleep(MOMENT);
         }
     }
 
@@ -217,7 +232,7 @@ mod tests {
         push(waiting);
         let state = queue.lock();
         let (_, ended) = state.last.unwrap();
-        state.is_crowded(ended)
+        state.crowd(ended) > 0
     }
 
     #[test]
@@ -234,7 +249,7 @@ mod tests {
         drop(queue.push(|_| Ok(())));
         let ended = Instant::now();
         queue.lock().last = Some((CROWD, ended));
-        assert!(queue.lock().is_crowded(ended));
-        assert!(!queue.lock().is_crowded(ended + CROWD_LASTS));
+        assert_eq!(queue.lock().crowd(ended), 1);
+        assert_eq!(queue.lock().crowd(ended + CROWD_LASTS), 0);
     }
 }

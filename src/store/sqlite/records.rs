@@ -138,8 +138,14 @@ pub(super) fn remove_grant(open: &Open<'_>, key: &GrantKey) -> Result<bool> {
 
 const TENANTS: &str = "SELECT tenant FROM grants
     WHERE authority = ?1 AND client_id = ?2 AND tenant > ?3 ORDER BY tenant LIMIT ?4";
-pub(super) const DUE: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2 AND renew_after <= ?3
-    AND is_dead = 0 ORDER BY renew_after, tenant LIMIT ?4";
+/// Sorts the grants of the day, or of the few days, from which the soonest come.
+pub(super) const DUE: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2
+    AND renew_after / 86400 <= ?3 / 86400 AND renew_after <= ?3 AND is_dead = 0
+    ORDER BY renew_after / 86400, renew_after, tenant LIMIT ?4";
+/// In the order of the index, and so of the file.
+pub(super) const DUE_TO_RENEW: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2
+    AND renew_after / 86400 <= ?3 / 86400 AND renew_after <= ?3 AND is_dead = 0
+    ORDER BY renew_after / 86400, id LIMIT ?4";
 
 pub(super) fn tenants(
     connection: &Connection,
@@ -153,6 +159,10 @@ pub(super) fn tenants(
 
 pub(super) fn due(connection: &Connection, app: &AppKey, by: UnixTime, limit: usize) -> Result<Vec<TenantId>> {
     list(connection, DUE, (&app.authority, app.client_id.as_str(), by.0, row_limit(limit)))
+}
+
+pub(super) fn due_to_renew(connection: &Connection, app: &AppKey, by: UnixTime, limit: usize) -> Result<Vec<TenantId>> {
+    list(connection, DUE_TO_RENEW, (&app.authority, app.client_id.as_str(), by.0, row_limit(limit)))
 }
 
 const TOKEN: &str = "SELECT g.user_oid, g.wrapped_key, t.sealed FROM grants AS g JOIN access_tokens AS t ON t.grant_id = g.id
@@ -415,7 +425,7 @@ pub(super) const ALL: &[&str] = &[
     REMOVE_TOKENS,
     REMOVE_GRANT,
     TENANTS,
-    DUE,
+    DUE_TO_RENEW,
     TOKEN,
     TOKENS_GRANT,
     PUT_TOKEN,

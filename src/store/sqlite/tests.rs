@@ -570,6 +570,21 @@ fn every_statement_finds_its_records_by_an_index() {
     }
 }
 
+#[tokio::test]
+async fn a_run_goes_through_the_due_grants_of_a_day_in_the_order_of_the_file() {
+    let store = Fixture::new().store();
+    let midnight = UnixTime(NOW.0 / 86_400 * 86_400);
+    for (number, renew_after) in [(4, 86_399), (2, 86_400), (3, 0), (1, 500), (5, 86_500)] {
+        let facts = GrantFacts { renew_after: midnight.plus(renew_after), ..grant_facts() };
+        let token = RefreshToken::new("not-a-real-refresh-token");
+        store.put_grant(&grant_key(number), &token, &facts, Expect::Absent).await.unwrap();
+    }
+    let list = |numbers: &[u128]| numbers.iter().map(|number| tenant(*number)).collect::<Vec<_>>();
+    assert_eq!(store.claim_due(&app(), midnight.plus(86_450), 10).await.unwrap(), list(&[4, 3, 1, 2]));
+    assert_eq!(store.claim_due(&app(), midnight.plus(86_450), 2).await.unwrap(), list(&[4, 3]));
+    assert_eq!(store.due(&app(), midnight.plus(86_450), 3).await.unwrap(), list(&[3, 1, 4]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operation_takes_as_many_steps_among_ten_thousand_grants_as_among_ten() {
     let fixture = Fixture::new();
@@ -582,7 +597,7 @@ async fn an_operation_takes_as_many_steps_among_ten_thousand_grants_as_among_ten
         let owner = (app().authority, app().client_id.as_str().to_owned(), tenant(5).uuid().into_bytes());
         let mut grant = raw.prepare(records::GRANT).unwrap();
         assert!(grant.exists((&owner.0, &owner.1, &owner.2)).unwrap());
-        let mut due = raw.prepare(records::DUE).unwrap();
+        let mut due = raw.prepare(records::DUE_TO_RENEW).unwrap();
         let found = due.query_map((&owner.0, &owner.1, i64::MAX, 3), |row| row.get::<_, [u8; 16]>(0)).unwrap().count();
         assert_eq!(found, 3);
         (
