@@ -235,9 +235,10 @@ def test_five_faults_of_the_key_have_five_answers(home: Path, emulator: Emulator
 
 
 def test_a_store_of_the_version_before_is_brought_forward(place: Place) -> None:
+    newest = meta(place)["schema"]
     with contextlib.closing(sqlite3.connect(place.store)) as connection:
         connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (b"2",))
         connection.commit()
     place.token().expect()
     place.cli("key", "rotate").expect()
-    assert meta(place)["schema"] == b"3"
+    assert meta(place)["schema"] == newest
