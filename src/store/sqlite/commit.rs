@@ -26,7 +26,7 @@ const CROWD: usize = 8;
 /// which is over when nobody has written for so long;
 const CROWD_LASTS: Duration = Duration::from_millis(20);
 /// and while there is one, a transaction waits so long for others,
-const MOMENT: Duration = Duration::from_millis(2);
+const MOMENT: Duration = Duration::from_millis(1);
 /// and as often at most, if each time some came.
 const MOMENTS: usize = 5;
 
