@@ -379,6 +379,12 @@ impl Inner {
             }
         };
         let opened = self.store.open_beside(LABEL, &sealed).await?;
+        // Another host changed the store's key, and could not reach this file.
+        if !self.store.is_current_beside(LABEL, &sealed).await?
+            && let Err(error) = self.reseal_audit_key().await
+        {
+            tracing::warn!(%error, "the key of the audit record is still sealed with a former key of the store");
+        }
         let bytes = opened.as_ref().and_then(|opened| <[u8; 32]>::try_from(opened.as_slice()).ok()).map(Zeroizing::new);
         bytes.map(|bytes| Some(AuditKey::new(&bytes))).ok_or_else(|| {
             Error::new(ErrorKind::AuditTampered, "audit", "the key of the audit record does not belong to this store")

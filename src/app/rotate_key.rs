@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{App, Inner};
 use crate::audit::{Entry, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{KeyRotation, Standing};
+use crate::store::{KeyRotation, Known, Standing};
 
 /// How a change of the key ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +20,10 @@ pub struct KeyRotated {
     pub unreadable: u64,
     /// The old key is gone from this host's source. False: somebody else removes it there.
     pub old_key_removed: bool,
+    /// No more was done than to make a new key in this host's source: both keys are to be brought to every other host that uses the store, and then the same call goes on.
+    pub prepared_only: bool,
+    /// Other hosts use the store, each with a source of its own: there the old key goes by [`App::retire_key`].
+    pub other_hosts: bool,
 }
 
 /// What is known of the store's key.
@@ -69,7 +73,8 @@ impl App {
 
     /// Gives the store a new key, or brings a change that was cut short to its end: the new key beside the old one in the source, then the store's,
     /// then every record moved to it, then the old one removed. Others go on working with the store meanwhile. `each` hears how many grants are done, and of
-    /// how many.
+    /// how many. In a `postgres:` store whose key is not in a vault, a key that this call made is not made the store's by it: see
+    /// [`KeyRotated::prepared_only`].
     ///
     /// Errors: `NotSupported` where the store or the source cannot; `StoreConflict` where another process is at it; those of the store and its key. After any of
     /// them nothing is lost, and the same call goes on.
@@ -83,7 +88,10 @@ impl App {
             })?;
             let entry = Entry::new("key-rotate", Outcome::Ok, inner.clock.now());
             let tell = |entry: &mut Entry, done: &KeyRotated| {
-                entry.note = Some(format!("{} grants moved, {} unreadable", done.moved, done.unreadable));
+                entry.note = Some(match done.prepared_only {
+                    true => "a new key lies beside the old one".to_owned(),
+                    false => format!("{} grants moved, {} unreadable", done.moved, done.unreadable),
+                });
             };
             inner.recorded(entry, inner.rotate_key(rotation, each), tell).await
         };
@@ -121,9 +129,13 @@ impl Inner {
         mut each: impl FnMut(u64, u64) + Send,
     ) -> Result<KeyRotated> {
         let standing = rotation.standing().await?;
-        let mut done = KeyRotated { resumed: standing.is_some(), ..KeyRotated::default() };
+        let mut done =
+            KeyRotated { resumed: standing.is_some(), other_hosts: rotation.has_copies(), ..KeyRotated::default() };
         if standing.is_none() {
-            rotation.add().await?;
+            if rotation.add().await? == Known::HereOnly {
+                done.prepared_only = true;
+                return Ok(done);
+            }
             rotation.switch().await?;
         }
         if standing != Some(Standing::Retiring) {

@@ -103,6 +103,10 @@ impl KeyProvider for VaultKey {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn retire(&self, _: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
         self.wait(async |vault, name| {
             let latest = put(&vault, &name, &[kept]).await?;

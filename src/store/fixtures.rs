@@ -1,7 +1,11 @@
 //! Grants and tokens that the tests of this folder put into stores.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::clock::UnixTime;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
+use crate::store::key::{KeyProvider, KeyRequest, StoreKey};
 use crate::store::{
     AppKey, GrantFacts, GrantKey, GrantState, Mfa, MfaEvidence, PendingConsent, PendingFacts, TokenFacts, TokenKey,
 };
@@ -74,5 +78,60 @@ pub(crate) fn pending(number: u8) -> PendingConsent {
             nonce: "not-a-real-nonce".to_owned(),
             expires_on: NOW.plus(600),
         },
+    }
+}
+
+/// A key of one byte, again and again.
+pub(crate) fn key_of(byte: u8) -> StoreKey {
+    StoreKey::from_bytes(&mut [byte; 32])
+}
+
+/// A source as a key file is one: keeps keys one behind the other. A new key is the last one and one more.
+#[derive(Debug)]
+pub(crate) struct Several(Mutex<Vec<u8>>);
+
+impl Several {
+    pub(crate) fn new(first: u8) -> Self {
+        Self(Mutex::new(vec![first]))
+    }
+
+    /// What it holds, the oldest first.
+    pub(crate) fn held(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// As if somebody had written the file.
+    pub(crate) fn hold(&self, keys: &[u8]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = keys.to_vec();
+    }
+}
+
+impl KeyProvider for Several {
+    fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey> {
+        let none = || Error::new(ErrorKind::StoreKeyMissing, "test", "no key");
+        self.keys(request)?.pop().ok_or_else(none)
+    }
+
+    fn keys(&self, _: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
+        Ok(self.held().into_iter().map(key_of).collect())
+    }
+
+    fn add(&self, _: &KeyRequest<'_>, in_use: &StoreKey, _: Option<&StoreKey>) -> Result<StoreKey> {
+        let mut held = self.held();
+        // EXPOSE: the keys of these tests are single bytes, compared and used.
+        let mut after = held.iter().copied().skip_while(|byte| key_of(*byte).expose() != in_use.expose());
+        let (in_use, next) = (after.next().unwrap_or_default(), after.next());
+        if next.is_none() {
+            held.push(in_use + 1);
+            self.hold(&held);
+        }
+        Ok(key_of(next.unwrap_or(in_use + 1)))
+    }
+
+    fn retire(&self, _: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
+        // EXPOSE: the keys of these tests are single bytes, compared and used.
+        let kept: Vec<u8> = self.held().into_iter().filter(|byte| key_of(*byte).expose() == kept.expose()).collect();
+        self.hold(&kept);
+        Ok(true)
     }
 }

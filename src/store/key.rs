@@ -127,6 +127,11 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
         Err(unwritable("this source of keys takes no new one"))
     }
 
+    /// Whether every host that uses the store reads this very source: then a key that is put there is known everywhere.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Removes every key but `kept`. False where that is for somebody else to do.
     fn retire(&self, request: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
         let _ = (request, kept);

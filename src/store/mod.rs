@@ -59,7 +59,7 @@ pub use key::{AskPassphrase, KeyProvider, KeySource, StoreKey, create_key_file};
 pub use keyvault::{Format, VaultManners};
 pub use password::PasswordSource;
 pub use private_file::{create as create_private_file, replace as replace_private_file};
-pub use rotation::{KeyRotation, Moved, Standing};
+pub use rotation::{KeyRotation, Known, Moved, Standing};
 
 /// Opens the store at `uri`: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`. Touches nothing yet: place and key are opened when they are
 /// first needed, and a store that could not be opened is tried again by the next operation. `password` is asked by stores that need one.
@@ -549,6 +549,12 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         _sealed: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// Whether what [`seal_beside`](Self::seal_beside) sealed is under the store's key of today: else it opens all the same, and should be sealed anew. Said only by
+    /// stores whose key other hosts can change.
+    fn is_current_beside<'a>(&'a self, _label: &'a str, _sealed: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async { Ok(true) })
     }
 
     /// A kept access token, or none. One that cannot be opened any more is none: it is a cache.

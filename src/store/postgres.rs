@@ -12,6 +12,7 @@ mod keys;
 mod lease;
 mod link;
 mod records;
+mod rotation;
 mod schema;
 mod tls;
 
@@ -34,12 +35,12 @@ use crate::store::key::KeyProvider;
 use crate::store::password::PasswordSource;
 use crate::store::recovery::{Entry, Heading, Journal, over};
 use crate::store::{
-    AppKey, Change, Expect, Grant, GrantFacts, GrantKey, GrantStore, Lease, MAX_PENDING, OnChange, PendingConsent,
-    StoreCondition, StoredToken, TokenFacts, TokenKey, Written, rows, seal,
+    AppKey, Change, Expect, Grant, GrantFacts, GrantKey, GrantStore, KeyRotation, Lease, MAX_PENDING, OnChange,
+    PendingConsent, StoreCondition, StoredToken, TokenFacts, TokenKey, Written, rows, seal,
 };
 
 use address::Address;
-use keys::{KeyRing, Keys};
+use keys::KeyRing;
 use lease::Leases;
 use link::{Event, Fault, Link, Pool, Values};
 use records::{Home, NewToken, Old, Owner, Write, get, joined};
@@ -195,21 +196,6 @@ impl Place {
         meta
     }
 
-    async fn keys(&self) -> Result<Arc<Keys>> {
-        match self.keys.loaded() {
-            Some(keys) => Ok(keys),
-            None => {
-                let meta = self.meta_or_make().await?;
-                let keys = self.keys.load(&self.pool, &meta).await.inspect_err(|_| self.forget());
-                // A key that was made just now is not in what was read before.
-                if meta.key_check.is_none() {
-                    *lock(&self.meta) = None;
-                }
-                keys
-            }
-        }
-    }
-
     /// Forgets what was read of the store: it turned out otherwise.
     fn forget(&self) {
         *lock(&self.meta) = None;
@@ -304,8 +290,8 @@ impl Place {
                 Ok(rows) if rows.first().map(|row| get::<i64>(row, 0)).transpose()? == Some(1) => {
                     return Ok(Written::Yes(write.generation));
                 }
-                // Somebody was quicker, or the store got a new key. The next look tells which.
-                Ok(_) => self.check_key(&keys).await?,
+                // Somebody was quicker, or the store got a new key: nothing is ever sealed with one that is not the store's any more.
+                Ok(_) => drop(self.has_another_key(&keys).await?),
                 Err(fault) if fault.is_uncertain && attempt < MOST_ATTEMPTS => {
                     attempted = Some((write.generation, write.sealed));
                 }
@@ -316,17 +302,6 @@ impl Place {
             }
         }
         Err(Error::new(ErrorKind::StoreConflict, "store", "the record changes faster than it can be written"))
-    }
-
-    /// A record is never sealed with a key that is not the store's any more: another host may have made a new one for the empty store.
-    async fn check_key(&self, keys: &Keys) -> Result<()> {
-        self.forget();
-        let meta = self.meta().await?;
-        if meta.and_then(|meta| meta.key_check).as_ref() == Some(&keys.check) {
-            return Ok(());
-        }
-        self.keys.forget();
-        Err(Error::new(ErrorKind::StoreConflict, "store", "the store got a new key meanwhile"))
     }
 
     /// What a write that worked makes possible. Never the caller's trouble.
@@ -372,7 +347,11 @@ impl Place {
     /// Applies one entry, unless it is stale.
     async fn apply(self: &Arc<Self>, entry: &Entry) -> Result<()> {
         let heading = &entry.heading;
-        let plain = entry.open(&self.keys().await?.sealer)?;
+        let keys = self.keys().await?;
+        let plain = match entry.open(&keys.sealer) {
+            Err(_) if self.has_another_key(&keys).await? => entry.open(&self.keys().await?.sealer)?,
+            opened => opened?,
+        };
         let (_, facts) = seal::split::<GrantFacts>(&plain)?;
         for _ in 0..MOST_ATTEMPTS {
             let old = self.row(&heading.key).await?.as_ref().map(records::old).transpose()?;
@@ -387,29 +366,41 @@ impl Place {
     }
 
     async fn keep_token(self: &Arc<Self>, new: &NewToken<'_>) -> Result<()> {
-        let keys = self.keys().await?;
         let key = new.key;
-        let Some(row) = self.row(&key.grant).await? else { return Ok(()) };
-        let Some(Home { user_oid, wrapped_key }) = records::home(&row)? else { return Ok(()) };
-        let partner = keys.sealer.partner(&key.grant, &wrapped_key)?;
-        let sealed = rows::seal_token(&partner, key, &user_oid, new.plain)?;
         let (grant_tenant, tenant) = (key.grant.tenant.uuid().into_bytes(), key.tenant.uuid().into_bytes());
         let (grant_tenant, tenant) = (grant_tenant.as_slice(), tenant.as_slice());
         let owner = Owner::new(&key.grant, &grant_tenant);
-        let values = joined(
-            &owner.values(),
-            &[
-                (&user_oid, Type::TEXT),
-                (&wrapped_key, Type::BYTEA),
-                (&keys.check, Type::BYTEA),
-                (&tenant, Type::BYTEA),
-                (&key.audience, Type::TEXT),
-                (&new.facts.expires_on.0, Type::INT8),
-                (&sealed, Type::BYTEA),
-            ],
-        );
-        self.write_again(records::PUT_TOKEN, &values).await?;
-        self.after_write(Some(new.facts.received_on)).await;
+        for attempt in 1.. {
+            let keys = self.keys().await?;
+            let Some(row) = self.row(&key.grant).await? else { return Ok(()) };
+            let Some(Home { user_oid, wrapped_key }) = records::home(&row)? else { return Ok(()) };
+            let partner = match keys.sealer.partner(&key.grant, &wrapped_key) {
+                Err(_) if attempt < MOST_ATTEMPTS && self.has_another_key(&keys).await? => continue,
+                opened => opened?,
+            };
+            let sealed = rows::seal_token(&partner, key, &user_oid, new.plain)?;
+            let values = joined(
+                &owner.values(),
+                &[
+                    (&user_oid, Type::TEXT),
+                    (&wrapped_key, Type::BYTEA),
+                    (&keys.check, Type::BYTEA),
+                    (&tenant, Type::BYTEA),
+                    (&key.audience, Type::TEXT),
+                    (&new.facts.expires_on.0, Type::INT8),
+                    (&sealed, Type::BYTEA),
+                ],
+            );
+            if !self.write_again(records::PUT_TOKEN, &values).await?.is_empty() {
+                self.after_write(Some(new.facts.received_on)).await;
+                return Ok(());
+            }
+            // The grant ended, or it or the store got a new key: the next look tells. It is a cache.
+            if attempt >= MOST_ATTEMPTS {
+                break;
+            }
+            self.has_another_key(&keys).await?;
+        }
         Ok(())
     }
 
@@ -443,7 +434,12 @@ impl GrantStore for PostgresStore {
 
     fn seal_beside<'a>(&'a self, label: &'a str, plain: &'a [u8]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         async move {
-            let keys = self.0.keys().await?;
+            // Where the database is away the key in memory has to do: the store goes on opening what it sealed in a file.
+            let known = self.0.keys().await?;
+            let keys = match self.0.has_another_key(&known).await {
+                Ok(true) => self.0.keys().await?,
+                Ok(false) | Err(_) => known,
+            };
             keys.sealer.seal_beside(label, plain).map(Some)
         }
         .boxed()
@@ -456,23 +452,37 @@ impl GrantStore for PostgresStore {
     ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
         async move {
             let keys = self.0.keys().await?;
-            keys.sealer.open_beside(label, sealed).map(Some)
+            match keys.sealer.open_beside(label, sealed) {
+                Err(_) if self.0.has_another_key(&keys).await? => {
+                    self.0.keys().await?.sealer.open_beside(label, sealed).map(Some)
+                }
+                opened => opened.map(Some),
+            }
         }
         .boxed()
+    }
+
+    fn is_current_beside<'a>(&'a self, label: &'a str, sealed: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
+        async move { Ok(self.0.keys().await?.sealer.is_current_beside(label, sealed)) }.boxed()
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
         async move {
             let opened = async {
-                let mut row = self.0.row(key).await?;
-                if self.0.journal.as_ref().is_some_and(Journal::is_in_use) {
+                if self.0.meta().await?.is_some() && self.0.journal.as_ref().is_some_and(Journal::is_in_use) {
                     // What waits beside the store is newer. A grant that was taken for dead without it would never be written again.
                     self.0.recover().await;
-                    row = self.0.row(key).await?;
                 }
-                let Some(row) = row else { return Ok(None) };
-                let keys = self.0.keys().await?;
-                records::grant(&row)?.open(&keys.sealer, key).map(Some)
+                for attempt in 1.. {
+                    let Some(row) = self.0.row(key).await? else { break };
+                    let keys = self.0.keys().await?;
+                    match records::grant(&row)?.open(&keys.sealer, key) {
+                        // It may have been moved to a new key between the look and the key.
+                        Err(_) if attempt < rotation::ATTEMPTS => drop(self.0.has_another_key(&keys).await?),
+                        opened => return opened.map(Some),
+                    }
+                }
+                Ok(None)
             };
             opened.await.map_err(|error| about(error, key))
         }
@@ -522,7 +532,7 @@ impl GrantStore for PostgresStore {
         replaces: u64,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.0.keys().await?;
+            let keys = self.0.keys_for_journal().await?;
             // EXPOSE: sealed on the way into the journal.
             let plain = seal::join(refresh_token.expose(), facts)?;
             let heading = Heading { key: key.clone(), user_oid: facts.user_oid.clone(), replaces };
@@ -630,9 +640,13 @@ impl GrantStore for PostgresStore {
             if lock(&self.0.last_commit).is_some_and(|last| last.elapsed() < PROOF_LASTS) {
                 return Ok(());
             }
-            self.0.keys().await?;
+            let keys = self.0.keys().await?;
             let rows = self.0.read(records::IS_WRITABLE, &[]).await?;
             let Some(row) = rows.first() else { return Ok(()) };
+            // Asked before something is redeemed that could not be sealed: another host may have changed the key, and ours has not got it yet.
+            if get::<Option<&[u8]>>(row, 2)? != Some(keys.check.as_slice()) && self.0.has_another_key(&keys).await? {
+                self.0.keys().await?;
+            }
             if !get::<bool>(row, 0)? {
                 return Err(Error::new(ErrorKind::StoreUnwritable, "store", "the database can only be read")
                     .with_context("store", self.location()));
@@ -652,10 +666,16 @@ impl GrantStore for PostgresStore {
             let (grant_tenant, tenant) = (grant_tenant.as_slice(), tenant.as_slice());
             let owner = Owner::new(&key.grant, &grant_tenant);
             let values = joined(&owner.values(), &[(&tenant, Type::BYTEA), (&key.audience, Type::TEXT)]);
-            let found = self.0.read(records::TOKEN, &values).await?;
-            let Some(row) = found.first() else { return Ok(None) };
-            let keys = self.0.keys().await?;
-            Ok(records::token(row)?.open(&keys.sealer, key))
+            for _ in 0..rotation::ATTEMPTS {
+                let found = self.0.read(records::TOKEN, &values).await?;
+                let Some(row) = found.first() else { break };
+                let keys = self.0.keys().await?;
+                match records::token(row)?.open(&keys.sealer, key) {
+                    None => drop(self.0.has_another_key(&keys).await?),
+                    opened => return Ok(opened),
+                }
+            }
+            Ok(None)
         }
         .boxed()
     }
@@ -687,27 +707,31 @@ impl GrantStore for PostgresStore {
 
     fn put_pending<'a>(&'a self, pending: &'a PendingConsent, now: UnixTime) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.0.keys().await?;
             // EXPOSE: sealed on the way into the database.
             let plain = seal::join(pending.verifier.expose(), &pending.facts)?;
-            let sealed = rows::seal_pending(&keys.sealer, &pending.app, &pending.state_hash, &plain)?;
             let (client_id, hash, most) =
                 (pending.app.client_id.as_str(), pending.state_hash.as_slice(), rows::row_limit(MAX_PENDING));
-            let values: Values<'_> = &[
-                (&pending.app.authority, Type::TEXT),
-                (&client_id, Type::TEXT),
-                (&hash, Type::BYTEA),
-                (&pending.facts.expires_on.0, Type::INT8),
-                (&sealed, Type::BYTEA),
-                (&now.0, Type::INT8),
-                (&most, Type::INT8),
-                (&keys.check, Type::BYTEA),
-            ];
-            if self.0.write_again(records::PUT_PENDING, values).await?.is_empty() {
-                self.0.check_key(&keys).await?;
-                return Err(super::too_many_pending());
+            for _ in 0..rotation::ATTEMPTS {
+                let keys = self.0.keys().await?;
+                let sealed = rows::seal_pending(&keys.sealer, &pending.app, &pending.state_hash, &plain)?;
+                let values: Values<'_> = &[
+                    (&pending.app.authority, Type::TEXT),
+                    (&client_id, Type::TEXT),
+                    (&hash, Type::BYTEA),
+                    (&pending.facts.expires_on.0, Type::INT8),
+                    (&sealed, Type::BYTEA),
+                    (&now.0, Type::INT8),
+                    (&most, Type::INT8),
+                    (&keys.check, Type::BYTEA),
+                ];
+                if !self.0.write_again(records::PUT_PENDING, values).await?.is_empty() {
+                    return Ok(());
+                }
+                if !self.0.has_another_key(&keys).await? {
+                    break;
+                }
             }
-            Ok(())
+            Err(super::too_many_pending())
         }
         .boxed()
     }
@@ -720,10 +744,16 @@ impl GrantStore for PostgresStore {
         async move {
             let (client_id, hash) = (app.client_id.as_str(), state_hash.as_slice());
             let values: Values<'_> = &[(&app.authority, Type::TEXT), (&client_id, Type::TEXT), (&hash, Type::BYTEA)];
-            let found = self.0.read(records::PENDING, values).await?;
-            let Some(row) = found.first() else { return Ok(None) };
-            let keys = self.0.keys().await?;
-            rows::open_pending(&keys.sealer, app, state_hash, get(row, 0)?).map(Some)
+            for attempt in 1.. {
+                let found = self.0.read(records::PENDING, values).await?;
+                let Some(row) = found.first() else { break };
+                let keys = self.0.keys().await?;
+                match rows::open_pending(&keys.sealer, app, state_hash, get(row, 0)?) {
+                    Err(_) if attempt < rotation::ATTEMPTS => drop(self.0.has_another_key(&keys).await?),
+                    opened => return opened.map(Some),
+                }
+            }
+            Ok(None)
         }
         .boxed()
     }
@@ -747,13 +777,21 @@ impl GrantStore for PostgresStore {
         domain: &'a str,
     ) -> BoxFuture<'a, Result<Option<(TenantId, UnixTime)>>> {
         async move {
-            let found = self.0.read(records::DOMAIN, &[(&authority, Type::TEXT), (&domain, Type::TEXT)]).await?;
-            let Some(row) = found.first() else { return Ok(None) };
-            let keys = self.0.keys().await?;
-            // One that was tampered with is none: it can be looked up again, and is then written anew.
-            Ok(rows::open_domain(&keys.sealer, authority, domain, get(row, 0)?)
-                .inspect_err(|error| tracing::warn!(%error, domain, "a kept domain does not open and is not used"))
-                .ok())
+            for attempt in 1.. {
+                let found = self.0.read(records::DOMAIN, &[(&authority, Type::TEXT), (&domain, Type::TEXT)]).await?;
+                let Some(row) = found.first() else { break };
+                let keys = self.0.keys().await?;
+                match rows::open_domain(&keys.sealer, authority, domain, get(row, 0)?) {
+                    Ok(found) => return Ok(Some(found)),
+                    Err(_) if attempt < rotation::ATTEMPTS && self.0.has_another_key(&keys).await? => {}
+                    // One that was tampered with is none: it can be looked up again, and is then written anew.
+                    Err(error) => {
+                        tracing::warn!(%error, domain, "a kept domain does not open and is not used");
+                        break;
+                    }
+                }
+            }
+            Ok(None)
         }
         .boxed()
     }
@@ -766,16 +804,27 @@ impl GrantStore for PostgresStore {
         now: UnixTime,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let keys = self.0.keys().await?;
-            let sealed = rows::seal_domain(&keys.sealer, authority, domain, (tenant, now))?;
-            let values: Values<'_> =
-                &[(&authority, Type::TEXT), (&domain, Type::TEXT), (&sealed, Type::BYTEA), (&keys.check, Type::BYTEA)];
-            if self.0.write_again(records::PUT_DOMAIN, values).await?.is_empty() {
-                self.0.check_key(&keys).await?;
+            for _ in 0..rotation::ATTEMPTS {
+                let keys = self.0.keys().await?;
+                let sealed = rows::seal_domain(&keys.sealer, authority, domain, (tenant, now))?;
+                let values: Values<'_> = &[
+                    (&authority, Type::TEXT),
+                    (&domain, Type::TEXT),
+                    (&sealed, Type::BYTEA),
+                    (&keys.check, Type::BYTEA),
+                ];
+                let is_kept = !self.0.write_again(records::PUT_DOMAIN, values).await?.is_empty();
+                if is_kept || !self.0.has_another_key(&keys).await? {
+                    break;
+                }
             }
             Ok(())
         }
         .boxed()
+    }
+
+    fn rotation(&self) -> Option<&dyn KeyRotation> {
+        Some(self)
     }
 
     fn reopened(&self) -> Option<Arc<dyn GrantStore>> {

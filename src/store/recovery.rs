@@ -118,7 +118,6 @@ impl Journal {
 
     /// Seals every entry anew that is under the key before the store's. The new one is there before the old one goes; of two that are left by a kill the second
     /// turns out stale.
-    #[cfg(feature = "sqlite")]
     pub(crate) fn reseal(&self, sealer: &Sealer) -> Result<()> {
         for entry in self.entries()? {
             if sealer.is_current(&entry.heading.identity(), &entry.sealed) {
@@ -187,7 +186,7 @@ impl Entry {
 
     /// The token and facts of the entry, as [`Journal::put`] got them.
     pub(crate) fn open(&self, sealer: &Sealer) -> Result<WipedBytes> {
-        sealer.open(&self.heading.identity(), &self.sealed)
+        sealer.open_left(&self.heading.identity(), &self.sealed)
     }
 }
 

@@ -4,12 +4,14 @@
 //! the new: whoever has the new key opens everything, and whoever has the old one alone nothing that is written from then on. Records are moved a few
 //! at a time, each to a new partner's key of its own: who has the old store and the old key can open nothing that is renewed afterwards. When none is left the
 //! old key goes, from the store and then from its source. A process that finds a record it cannot open, or may not write, asks its source again.
+//!
+//! Where several hosts use the store and each has a source of its own, the key is made first and nothing more: it is brought to every host, and then made the store's.
 
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use steps::{NewKey, Rekeyed, Said, rekey};
 
 /// How far a change of the store's key is.
@@ -32,6 +34,16 @@ impl Standing {
     }
 }
 
+/// Who can know of a key that was put into the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Known {
+    /// Everybody who uses the store, or whoever it is was told before.
+    Everywhere,
+    /// This host alone: the key was made just now, other hosts use the store, and each has a source of its own.
+    HereOnly,
+}
+
 /// What one step of moving did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -49,8 +61,13 @@ pub trait KeyRotation: Send + Sync {
     /// How many keys the source holds here: 1, and 2 while the key is being changed.
     fn held(&self) -> BoxFuture<'_, Result<usize>>;
 
+    /// Whether other hosts use the store, each with a source of its own for the key: what is put into this host's and removed from it they do not see.
+    fn has_copies(&self) -> bool {
+        false
+    }
+
     /// Puts a new key beside the one in use into the source.
-    fn add(&self) -> BoxFuture<'_, Result<()>>;
+    fn add(&self) -> BoxFuture<'_, Result<Known>>;
 
     /// Makes the new key the store's.
     fn switch(&self) -> BoxFuture<'_, Result<()>>;
@@ -69,5 +86,5 @@ pub trait KeyRotation: Send + Sync {
 }
 
 /// What is the same in every database.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod steps;

@@ -94,7 +94,6 @@ pub(super) fn seal_pending(sealer: &Sealer, app: &AppKey, state_hash: &[u8; 32],
 }
 
 /// A pending consent sealed anew where it is under the key before the store's; none where nothing is to be done, or can be.
-#[cfg(feature = "sqlite")]
 pub(super) fn reseal_pending(sealer: &Sealer, app: &AppKey, state_hash: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let extra = [state_hash];
     let identity = of_pending(app, &extra);

@@ -51,6 +51,8 @@ pub(crate) enum Record {
     Beside = 9,
     /// The store's key before the one in use, as long as something is sealed with it.
     PreviousKey = 10,
+    /// The keys before that, for files on hosts that had no part in the change.
+    FormerKeys = 11,
 }
 
 /// What a sealed value is bound to.
@@ -113,6 +115,8 @@ pub(crate) struct Sealer {
     key: KeyBytes,
     /// Opens what was sealed before the key was changed; seals nothing.
     previous: Option<Box<Self>>,
+    /// Open what waits in files beside a store since before its key was changed, the newest first.
+    former: Vec<Self>,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -124,17 +128,20 @@ impl std::fmt::Debug for Sealer {
 impl Sealer {
     /// Takes the key into use.
     pub(crate) fn new(key: &KeyBytes) -> Self {
-        Self { key: key.clone(), previous: None }
+        Self { key: key.clone(), previous: None, former: Vec::new() }
     }
 
     /// The same, which also opens what `previous` sealed.
-    #[cfg(feature = "sqlite")]
     pub(crate) fn with_previous(self, previous: Self) -> Self {
         Self { previous: Some(Box::new(previous)), ..self }
     }
 
+    /// The same, which in files beside the store also opens what `former` sealed, the newest first.
+    pub(crate) fn with_former(self, former: Vec<Self>) -> Self {
+        Self { former, ..self }
+    }
+
     /// Whether the key itself, and not the one before it, opens `sealed`.
-    #[cfg(feature = "sqlite")]
     pub(crate) fn is_current(&self, identity: &Identity<'_>, sealed: &[u8]) -> bool {
         self.open_unless_tampered(identity, sealed).is_some()
     }
@@ -190,6 +197,17 @@ impl Sealer {
         Ok((LessSafeKey::new(cipher), Nonce::assume_unique_for_key([0, 0, 0, 0, a, b, c, d, e, f, g, h])))
     }
 
+    /// [`open`](Self::open) for what lies in a file on one host, which may have been off while others changed the store's key.
+    pub(crate) fn open_left(&self, identity: &Identity<'_>, sealed: &[u8]) -> Result<WipedBytes> {
+        let before = || self.former.iter().find_map(|former| former.open_unless_tampered(identity, sealed));
+        self.open(identity, sealed).or_else(|error| before().ok_or(error))
+    }
+
+    /// Whether the key itself, and none before it, sealed what [`open_beside`](Self::open_beside) opens.
+    pub(crate) fn is_current_beside(&self, label: &str, sealed: &[u8]) -> bool {
+        self.is_current(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)
+    }
+
     /// Seals what lies in a file of its own beside the store.
     pub(crate) fn seal_beside(&self, label: &str, plain: &[u8]) -> Result<Vec<u8>> {
         self.seal(&Identity::of_store(Record::Beside, &[label.as_bytes()]), plain)
@@ -197,7 +215,7 @@ impl Sealer {
 
     /// Opens what [`seal_beside`](Self::seal_beside) sealed.
     pub(crate) fn open_beside(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let opened = self.open(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)?;
+        let opened = self.open_left(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)?;
         Ok(Zeroizing::new(opened.to_vec()))
     }
 
@@ -209,7 +227,6 @@ impl Sealer {
     }
 
     /// Whether a partner's key is wrapped by this key itself and not by the one before it.
-    #[cfg(feature = "sqlite")]
     pub(crate) fn wraps(&self, key: &GrantKey, wrapped: &[u8]) -> bool {
         self.is_current(&Identity::of_grant(Record::PartnerKey, key, "", 0), wrapped)
     }

@@ -590,8 +590,15 @@ impl Place {
     fn apply_journal(&self) -> Result<()> {
         let entries = self.journal.entries()?;
         if !entries.is_empty() {
-            let keys = self.load_keys()?;
+            let mut keys = self.load_keys()?;
             let mut slot = self.writer.lock();
+            if schema::key_check(self.writer(&mut slot)?)?.as_ref() != Some(&keys.check) {
+                // An entry under a key that another process made the store's is not to be taken for damaged.
+                drop(slot);
+                self.keys.forget();
+                keys = self.load_keys()?;
+                slot = self.writer.lock();
+            }
             let connection = self.writer(&mut slot)?;
             for entry in entries {
                 match apply(connection, &keys, &entry) {

@@ -267,7 +267,8 @@ pub(super) const PUT_TOKEN: &str = "WITH home AS (
     )
     INSERT INTO partnersam.access_tokens (grant_id, tenant, audience, expires_on, sealed)
     SELECT id, $7, $8, $9, $10 FROM home
-    ON CONFLICT (grant_id, tenant, audience) DO UPDATE SET expires_on = excluded.expires_on, sealed = excluded.sealed";
+    ON CONFLICT (grant_id, tenant, audience) DO UPDATE SET expires_on = excluded.expires_on, sealed = excluded.sealed
+    RETURNING 1";
 
 /// What a token's write has to know of its grant.
 pub(super) struct Home {
@@ -308,11 +309,12 @@ pub(super) const PUT_DOMAIN: &str = "INSERT INTO partnersam.domains (authority, 
     SELECT $1, $2, $3 WHERE EXISTS (SELECT 1 FROM partnersam.meta WHERE name = 'key_check' AND value = $4)
     ON CONFLICT (authority, domain) DO UPDATE SET sealed = excluded.sealed RETURNING 1";
 
-/// Whether a write would work, as far as that can be known without one.
+/// Whether a write would work, as far as that can be known without one, and what tells the store's key.
 pub(super) const IS_WRITABLE: &str =
     "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off',
     has_table_privilege('partnersam.grants', 'UPDATE') AND has_table_privilege('partnersam.grants', 'INSERT')
-        AND has_table_privilege('partnersam.access_tokens', 'INSERT')";
+        AND has_table_privilege('partnersam.access_tokens', 'INSERT'),
+    (SELECT value FROM partnersam.meta WHERE name = 'key_check')";
 
 pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T> {
     row.try_get(column).map_err(failure)

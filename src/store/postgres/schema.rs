@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::key::Derivation;
 use crate::store::postgres::fault::failure;
+use crate::store::rotation::{NewKey, Said};
 
 /// "PSAM": the advisory lock that migrations and the making of a key are done under.
 pub(super) const SETUP_LOCK: i64 = 0x5053_414d;
@@ -67,7 +68,18 @@ const MIGRATIONS: &[&str] = &["
         sealed BYTEA NOT NULL,
         PRIMARY KEY (authority, domain)
     );
+", "
+    -- From here on the store's key can be changed, and a program that knows of one key only must not read: see PREVIOUS_KEY and what follows it.
 "];
+
+/// The key before the one in use, sealed with it, as long as records are under it.
+const PREVIOUS_KEY: &str = "previous_key";
+/// The `id` of the last grant that was moved from the one to the other.
+const MOVED_TO: &str = "moved_to";
+/// There while the source of the host that changed the key may still hold the old one.
+const RETIRING: &str = "retiring";
+/// The keys before the one in use, sealed with it, for what waits in files on hosts that were off meanwhile.
+const FORMER_KEYS: &str = "former_keys";
 
 /// What a store says of itself.
 #[derive(Clone, Debug)]
@@ -76,6 +88,26 @@ pub(super) struct Meta {
     pub(super) derivation: Derivation,
     /// A value sealed with the store's key; none until the first key is used.
     pub(super) key_check: Option<Vec<u8>>,
+    /// The key before it, sealed with it, while records are moved from the one to the other.
+    pub(super) previous: Option<Vec<u8>>,
+    /// The `id` of the last grant that was moved.
+    pub(super) moved_to: i64,
+    /// Whether a source may still hold a key that is not the store's any more.
+    pub(super) is_retiring: bool,
+    former: Option<Vec<u8>>,
+}
+
+impl Meta {
+    /// What is said of the key; none where there is none yet.
+    pub(super) fn said(&self) -> Option<Said<'_>> {
+        Some(Said {
+            store_id: &self.store_id,
+            derivation: &self.derivation,
+            key_check: self.key_check.as_ref()?,
+            previous: self.previous.as_deref(),
+            former: self.former.as_deref(),
+        })
+    }
 }
 
 /// What there is in the database.
@@ -120,6 +152,13 @@ async fn look_for(client: &Client, newest: u64) -> Result<Found> {
             .and_then(|text| Derivation::from_text(&text))
             .ok_or_else(|| damaged("derivation"))?,
         key_check: get("key_check"),
+        moved_to: match get(PREVIOUS_KEY) {
+            Some(_) => text(MOVED_TO).and_then(|text| text.parse().ok()).ok_or_else(|| damaged(MOVED_TO))?,
+            None => 0,
+        },
+        previous: get(PREVIOUS_KEY),
+        is_retiring: get(RETIRING).is_some(),
+        former: get(FORMER_KEYS),
     }))
 }
 
@@ -154,8 +193,44 @@ async fn prepare_to(client: &mut Client, migrations: &[&str]) -> Result<Meta> {
     Ok(meta)
 }
 
+/// Takes the first key of an empty store into use; what was known of an older one is gone.
+pub(super) async fn put_first_key(client: &Client, check: &[u8]) -> Result<()> {
+    remove(client, &[PREVIOUS_KEY, MOVED_TO, RETIRING, FORMER_KEYS]).await?;
+    put(client, "key_check", check).await
+}
+
+/// Makes a new key the store's; nothing is moved yet.
+pub(super) async fn switch_key(client: &Client, new: &NewKey) -> Result<()> {
+    put(client, "key_check", &new.check).await?;
+    put(client, "derivation", new.derivation.to_text().as_bytes()).await?;
+    put(client, PREVIOUS_KEY, &new.previous).await?;
+    put(client, FORMER_KEYS, &new.former).await?;
+    put_moved_to(client, 0).await
+}
+
+/// Writes which grant was moved last.
+pub(super) async fn put_moved_to(client: &Client, id: i64) -> Result<()> {
+    put(client, MOVED_TO, id.to_string().as_bytes()).await
+}
+
+/// Everything is moved: the old key goes, and its source is next.
+pub(super) async fn forget_previous_key(client: &Client) -> Result<()> {
+    remove(client, &[PREVIOUS_KEY, MOVED_TO]).await?;
+    put(client, RETIRING, b"").await
+}
+
+/// The change of the key has come to its end.
+pub(super) async fn put_retired(client: &Client) -> Result<()> {
+    remove(client, &[RETIRING]).await
+}
+
+async fn remove(client: &Client, names: &[&str]) -> Result<()> {
+    const REMOVE: &str = "DELETE FROM partnersam.meta WHERE name = ANY ($1)";
+    client.query_typed(REMOVE, &[(&names, Type::TEXT_ARRAY)]).await.map(drop).map_err(failure)
+}
+
 /// Writes a value that the store says of itself.
-pub(super) async fn put(client: &Client, name: &str, value: &[u8]) -> Result<()> {
+async fn put(client: &Client, name: &str, value: &[u8]) -> Result<()> {
     const PUT: &str = "INSERT INTO partnersam.meta (name, value) VALUES ($1, $2)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     client.query_typed(PUT, &[(&name, Type::TEXT), (&value, Type::BYTEA)]).await.map(drop).map_err(failure)

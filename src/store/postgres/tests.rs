@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
+mod rotation;
+
 use super::server::{Server, shared};
 use super::*;
 use crate::store::fixtures::*;
@@ -82,11 +84,12 @@ async fn a_worker_with_least_rights_does_all_that_a_store_does_over_tls() {
     server.sql(&name, "ALTER ROLE partnersam_owner PASSWORD 'not-a-real-owner'; ALTER ROLE partnersam_worker PASSWORD 'not-a-real-worker'");
     let folder = tempfile::tempdir().unwrap();
     let (file, ca) = (folder.path().join("password"), server.folder.join("ca.pem"));
+    let source = Arc::new(Several::new(1));
     private_file::create(&file, b"not-a-real-worker\n").unwrap();
     let by_file = PasswordSource { file: Some(file.clone()), ..PasswordSource::default() };
     let open = |host: &str, user: &str, query: &str| {
         let uri = format!("postgres://{user}@{host}:{}/{name}?{query}", server.port);
-        store_with(&uri, Arc::new(FixedKey(1)), by_file.clone(), None)
+        store_with(&uri, source.clone(), by_file.clone(), None)
     };
     let trusted = format!("sslrootcert={}", ca.display());
     let worker = || open("localhost", "partnersam_worker", &trusted);
@@ -108,6 +111,10 @@ async fn a_worker_with_least_rights_does_all_that_a_store_does_over_tls() {
     store.release_claims().await.unwrap();
     let protected = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND usename = 'partnersam_worker'";
     assert_ne!(server.sql(&name, protected), "0");
+    store.switch().await.unwrap();
+    assert_eq!(store.move_some(8).await.unwrap().seen, 1);
+    store.settle().await.unwrap();
+    assert!(store.retire().await.unwrap());
     assert!(store.remove_grant(&grant_key(1)).await.unwrap());
     // The schema is not the worker's to change.
     let fault = store.0.pool.query("DROP TABLE partnersam.grants", &[]).await.unwrap_err();

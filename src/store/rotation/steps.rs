@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::WipedBytes;
 use crate::store::key::{Derivation, KeyProvider, KeyRequest, StoreKey};
 use crate::store::rows::{self, SealedGrant};
 use crate::store::seal::{Identity, Record, Sealer};
@@ -16,14 +17,22 @@ pub(in crate::store) struct Said<'a> {
     pub(in crate::store) key_check: &'a [u8],
     /// The key before this one, sealed with it.
     pub(in crate::store) previous: Option<&'a [u8]>,
+    /// The keys before this one that files on other hosts may be sealed with, sealed with it.
+    pub(in crate::store) former: Option<&'a [u8]>,
 }
 
 /// A key that is to become the store's.
 pub(in crate::store) struct NewKey {
     pub(in crate::store) check: Vec<u8>,
     pub(in crate::store) previous: Vec<u8>,
+    /// For a store that is used from several hosts, each with files of its own.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "one host has nothing left behind"))]
+    pub(in crate::store) former: Vec<u8>,
     pub(in crate::store) derivation: Derivation,
 }
+
+/// How many former keys are kept: what waits on a host through more changes than these is lost to it.
+const MOST_FORMER: usize = 8;
 
 impl Said<'_> {
     fn request<'a>(&'a self, derivation: &'a Derivation) -> KeyRequest<'a> {
@@ -34,11 +43,17 @@ impl Said<'_> {
     pub(in crate::store) fn ask(&self, provider: &dyn KeyProvider) -> Result<Sealer> {
         let key = self.in_use(&provider.keys(&self.request(self.derivation))?)?;
         let sealer = Sealer::new(key.expose());
+        let former = self.former(&sealer)?.iter().map(|key| Sealer::new(key.expose())).collect();
+        let sealer = sealer.with_former(former);
         let Some(sealed) = self.previous else { return Ok(sealer) };
-        let previous = sealer.open(&previous_identity(&[self.store_id.as_bytes()]), sealed)?;
-        let mut bytes = <[u8; 32]>::try_from(previous.as_slice())
-            .map_err(|_| Error::new(ErrorKind::StoreCorrupt, "store", "the previous key has the wrong length"))?;
-        Ok(sealer.with_previous(Sealer::new(StoreKey::from_bytes(&mut bytes).expose())))
+        let previous = sealer.open(&Identity::of_store(Record::PreviousKey, &[self.store_id.as_bytes()]), sealed)?;
+        let previous = keys_in(&previous)?.pop().ok_or_else(malformed)?;
+        Ok(sealer.with_previous(Sealer::new(previous.expose())))
+    }
+
+    fn former(&self, sealer: &Sealer) -> Result<Vec<StoreKey>> {
+        let Some(sealed) = self.former else { return Ok(Vec::new()) };
+        keys_in(&sealer.open(&Identity::of_store(Record::FormerKeys, &[self.store_id.as_bytes()]), sealed)?)
     }
 
     fn in_use(&self, keys: &[StoreKey]) -> Result<StoreKey> {
@@ -46,7 +61,7 @@ impl Said<'_> {
             |key: &&StoreKey| rows::check_key(&Sealer::new(key.expose()), self.store_id, self.key_check).is_ok();
         keys.iter().find(opens).map(StoreKey::again).ok_or_else(|| {
             let wrong = Error::new(ErrorKind::StoreKeyWrong, "store", "the key does not open this store");
-            if self.previous.is_some() {
+            if self.previous.or(self.former).is_some() {
                 return wrong.with_hint(
                     "the store's key was changed by `partnersam key rotate`: bring the new key to this host",
                 );
@@ -64,10 +79,19 @@ impl Said<'_> {
         let in_use = self.in_use(&provider.keys(&self.request(self.derivation))?)?;
         let derivation = Derivation::generate()?;
         let sealer = Sealer::new(provider.add(&self.request(&derivation), &in_use, None)?.expose());
+        let extra = [self.store_id.as_bytes()];
+        let mut former = WipedBytes::new(Vec::with_capacity(32 * (MOST_FORMER + 1)));
+        // EXPOSE: sealed with the new key, to open what was sealed before.
+        former.extend_from_slice(in_use.expose().as_slice());
+        let previous = sealer.seal(&Identity::of_store(Record::PreviousKey, &extra), &former)?;
+        for key in self.former(&Sealer::new(in_use.expose()))?.iter().take(MOST_FORMER - 1) {
+            // EXPOSE: likewise.
+            former.extend_from_slice(key.expose().as_slice());
+        }
         Ok(NewKey {
             check: rows::key_check(&sealer, self.store_id)?,
-            // EXPOSE: sealed with the new key, to open what was sealed before.
-            previous: sealer.seal(&previous_identity(&[self.store_id.as_bytes()]), in_use.expose().as_slice())?,
+            previous,
+            former: sealer.seal(&Identity::of_store(Record::FormerKeys, &extra), &former)?,
             derivation,
         })
     }
@@ -79,8 +103,16 @@ impl Said<'_> {
     }
 }
 
-fn previous_identity<'a>(extra: &'a [&'a [u8]]) -> Identity<'a> {
-    Identity::of_store(Record::PreviousKey, extra)
+fn keys_in(bytes: &[u8]) -> Result<Vec<StoreKey>> {
+    let (keys, rest) = bytes.as_chunks::<32>();
+    if keys.is_empty() || !rest.is_empty() {
+        return Err(malformed());
+    }
+    Ok(keys.iter().map(|key| StoreKey::from_bytes(&mut key.clone())).collect())
+}
+
+fn malformed() -> Error {
+    Error::new(ErrorKind::StoreCorrupt, "store", "what is kept of a key before this one is no key")
 }
 
 /// A grant's row under a new partner's key.

@@ -9,7 +9,7 @@ use rusqlite::TransactionBehavior;
 
 use super::{Place, SqliteStore, off_thread};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::rotation::{KeyRotation, Moved, Standing};
+use crate::store::rotation::{KeyRotation, Known, Moved, Standing};
 use crate::store::sqlite::commit::Open;
 use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::keys::Keys;
@@ -75,7 +75,7 @@ impl KeyRotation for SqliteStore {
         .boxed()
     }
 
-    fn add(&self) -> BoxFuture<'_, Result<()>> {
+    fn add(&self) -> BoxFuture<'_, Result<Known>> {
         async move {
             // An empty store gets its first key here.
             self.keys().await?;
@@ -83,7 +83,8 @@ impl KeyRotation for SqliteStore {
                 let meta = place.said()?;
                 meta.said().ok_or_else(no_key)?.add(place.keys.provider().as_ref()).map(drop)
             })
-            .await
+            .await?;
+            Ok(Known::Everywhere)
         }
         .boxed()
     }

@@ -106,6 +106,8 @@ impl Meta {
             derivation: &self.derivation,
             key_check: self.key_check.as_ref()?,
             previous: self.previous.as_deref(),
+            // One host has nothing left behind: what lies beside the store is sealed anew with it.
+            former: None,
         })
     }
 }

@@ -31,7 +31,10 @@ A new key is put beside the old one in its source, becomes the store's, and ever
 working meanwhile. After a kill, or any error, the same command goes on where it was cut short; until the last record is moved the old key is kept.
 
 keyring and file: done by itself. passphrase: the same passphrase makes another key; for a new passphrase add it as a second line to `passphrase_file`, and remove the first \
-line when this has ended. credentials-directory: add the line of a new key (`partnersam key make FILE`) to the credential first, and remove the old line afterwards";
+line when this has ended. credentials-directory: add the line of a new key (`partnersam key make FILE`) to the credential first, and remove the old line afterwards
+
+A postgres: store is used from many hosts. With the key in a vault that changes nothing. Otherwise the first `rotate` only makes the new key in this host's source: bring both keys to \
+every other host, old line first, run `rotate` again here, and `partnersam key retire` on the others";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -161,6 +164,17 @@ fn show(terminal: &Terminal, store: &str, status: &KeyStatus) -> Result<(), crat
 }
 
 fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Result<(), crate::failure::Failure> {
+    if done.prepared_only {
+        terminal.print(format_args!(
+            "a new key lies beside the old one in {}; {} is not changed yet",
+            for_terminal(source),
+            for_terminal(store)
+        ))?;
+        terminal.say(format_args!(
+            "by hand: bring both keys, the old one first, to every other host that uses the store, then run `partnersam key rotate` again here"
+        ));
+        return Ok(());
+    }
     let went_on = if done.resumed { " (a change that was cut short)" } else { "" };
     terminal.print(format_args!(
         "{} {} has a new key: {} grants moved{went_on}",
@@ -176,6 +190,9 @@ fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Re
     }
     if !done.old_key_removed {
         by_hand(terminal, source);
+    }
+    if done.other_hosts {
+        terminal.say(format_args!("by hand: run `partnersam key retire` on every other host that uses the store"));
     }
     Ok(())
 }

@@ -3,42 +3,6 @@
 use super::*;
 use crate::store::rotation::{Moved, Standing};
 
-/// A source as a key file is one: keeps keys one behind the other.
-#[derive(Debug)]
-struct Several(Mutex<Vec<u8>>);
-
-fn key_of(byte: u8) -> StoreKey {
-    StoreKey::from_bytes(&mut [byte; 32])
-}
-
-impl KeyProvider for Several {
-    fn key(&self, request: &KeyRequest<'_>) -> Result<StoreKey> {
-        self.keys(request).map(|mut keys| keys.pop().unwrap())
-    }
-
-    fn keys(&self, _: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
-        Ok(self.0.lock().unwrap().iter().copied().map(key_of).collect())
-    }
-
-    fn add(&self, _: &KeyRequest<'_>, in_use: &StoreKey, _: Option<&StoreKey>) -> Result<StoreKey> {
-        let mut bytes = self.0.lock().unwrap();
-        // EXPOSE: the keys of these tests are single bytes, compared and used.
-        let mut after = bytes.iter().copied().skip_while(|byte| key_of(*byte).expose() != in_use.expose());
-        let (in_use, next) = (after.next().unwrap(), after.next());
-        let next = next.unwrap_or_else(|| {
-            bytes.push(in_use + 1);
-            in_use + 1
-        });
-        Ok(key_of(next))
-    }
-
-    fn retire(&self, _: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
-        // EXPOSE: the keys of these tests are single bytes, compared and used.
-        self.0.lock().unwrap().retain(|byte| key_of(*byte).expose() == kept.expose());
-        Ok(true)
-    }
-}
-
 /// Everything that is kept, as a process with this source and nothing in memory finds it.
 async fn read_all(path: &Path, source: &Arc<Several>) -> Vec<String> {
     let store = SqliteStore::new(path, source.clone()).unwrap();
@@ -59,7 +23,7 @@ fn beside(path: &Path) -> Vec<u8> {
 }
 
 async fn with_three_grants() -> (Fixture, Arc<Several>, Vec<String>) {
-    let (fixture, source) = (Fixture::new(), Arc::new(Several(Mutex::new(vec![1]))));
+    let (fixture, source) = (Fixture::new(), Arc::new(Several::new(1)));
     let store = SqliteStore::new(&fixture.path(), source.clone()).unwrap();
     for number in [1, 2, 3] {
         put(&store, number, "not-a-real-refresh-token", Expect::Absent).await.unwrap();
@@ -87,7 +51,7 @@ async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() 
     let store = || SqliteStore::new(&path, source.clone()).unwrap();
     store().add().await.unwrap();
     store().add().await.unwrap();
-    assert_eq!(*source.0.lock().unwrap(), [1, 2]);
+    assert_eq!(source.held(), [1, 2]);
     assert_eq!((read_all(&path, &source).await, standing().await), (before.clone(), None));
     store().switch().await.unwrap();
     assert_eq!((read_all(&path, &source).await, standing().await), (before.clone(), Some(Standing::Moving)));
@@ -102,7 +66,7 @@ async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() 
     assert_eq!((read_all(&path, &source).await, standing().await), (before.clone(), Some(Standing::Retiring)));
     store().retire().await.unwrap();
     store().retire().await.unwrap();
-    assert_eq!(*source.0.lock().unwrap(), [2]);
+    assert_eq!(source.held(), [2]);
     assert_eq!((read_all(&path, &source).await, standing().await), (before, None));
     let old = SqliteStore::new(&path, Arc::new(FixedKey(1))).unwrap();
     assert_eq!(kind_of_grant(&old, 1).await, ErrorKind::StoreKeyWrong);
@@ -203,4 +167,28 @@ async fn a_recovery_entry_and_a_damaged_grant_survive_a_change_of_keys() {
     // EXPOSE: compared with what was rescued.
     assert_eq!(grant.refresh_token.expose(), "not-a-real-newer-token");
     assert_eq!(kind_of_grant(&after, 2).await, ErrorKind::StoreCorrupt);
+}
+
+#[tokio::test]
+async fn what_was_rescued_under_the_new_key_is_not_set_aside_by_who_has_the_old_one_in_memory() {
+    let (fixture, source, _) = with_three_grants().await;
+    let open = || SqliteStore::new(&fixture.path(), source.clone()).unwrap();
+    let (old, other) = (open(), open());
+    old.grant(&grant_key(1)).await.unwrap().unwrap();
+    other.switch().await.unwrap();
+    while other.move_some(64).await.unwrap().seen > 0 {}
+    other.settle().await.unwrap();
+    other.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real-newer-token"), &grant_facts(), 1).await.unwrap();
+    // A write that needs no key.
+    old.remove_token(&token_key(3, "graph")).await.unwrap();
+    // It brings what waits to its place after it has answered.
+    while old.0.journal.is_in_use() {
+        assert!(fs::read_dir(fixture.path().with_extension("db.recovery")).map_or(true, |mut files| {
+            !files.any(|file| file.unwrap().path().extension().is_some_and(|ends| ends == "unreadable"))
+        }));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let grant = open().grant(&grant_key(1)).await.unwrap().unwrap();
+    // EXPOSE: compared with what was rescued.
+    assert_eq!(grant.refresh_token.expose(), "not-a-real-newer-token");
 }

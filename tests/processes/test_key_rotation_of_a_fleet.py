@@ -1,0 +1,173 @@
+"""A new key for a store that several hosts use: real processes, a real PostgreSQL, and kills."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import canary
+from harness.cli import Cli
+from harness.emulator import Emulator
+from harness.postgres import Postgres
+from processes.fleet import Fleet
+from processes.test_key_sources import refused
+
+pytestmark = pytest.mark.needs("postgresql")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, emulator: Emulator, postgres: Postgres) -> Fleet:
+    return Fleet(tmp_path, emulator, postgres.database())
+
+
+def lines(file: Path) -> list[str]:
+    found = file.read_text().splitlines()
+    canary.know("a store", *(line.rpartition(":")[2] for line in found))
+    return found
+
+
+def rotate(host: Cli) -> dict[str, Any]:
+    answer: dict[str, Any] = host("key", "rotate", "--json").expect().json
+    return answer
+
+
+def configure(fleet: Fleet, name: str, line: str) -> None:
+    folder = fleet.folder / name / ".config" / "partnersam"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f'client_id = "{fleet.emulator.app()["client_id"]}"\n{line}\n')
+
+
+def consent(host: Cli, emulator: Emulator) -> str:
+    partner = emulator.add_partners(1)[0]
+    token = emulator.seed_grants(partner["user"]["upn"])[0]["refresh_token"]
+    tenant: str = partner["tenant"]["id"]
+    host("import", tenant, "--for", "graph", stdin=token).expect()
+    return tenant
+
+
+def grants(host: Cli) -> dict[str, tuple[int, str]]:
+    found = host("status", "--json").expect().json["grants"]
+    return {each["partner"]: (each["generation"], each["condition"]) for each in found}
+
+
+def test_a_key_is_brought_to_every_host_before_it_is_the_store_s(fleet: Fleet, emulator: Emulator) -> None:
+    (partner, _second) = fleet.consents(2)
+    one, two = fleet.host("one"), fleet.host("two")
+    keys = [fleet.folder / name / "key" for name in ("one", "two")]
+    old = lines(keys[0])
+    emulator.control(access_token_lifetime=1)
+    with one.start("renew", "--watch") as first, two.start("renew", "--watch") as second:
+        time.sleep(0.5)
+        prepared = rotate(one)
+        assert (prepared["prepared_only"], prepared["moved"]) == (True, 0)
+        both = lines(keys[0])
+        assert (len(both), both[0]) == (2, old[0])
+        two("token", partner, "--for", "graph", "--fresh").expect()
+        shutil.copy(*keys)
+        done = rotate(one)
+        assert (done["moved"], done["old_key_removed"], done["other_hosts"]) == (2, True, True)
+        assert (lines(keys[0]), lines(keys[1])) == (both[1:], both)
+        for host in (one, two):
+            host("token", partner, "--for", "graph", "--fresh").expect()
+            host("renew", partner).expect()
+        assert two("key", "retire", "--json").expect().json["old_key_removed"]
+        assert lines(keys[1]) == both[1:]
+        two("renew", partner).expect()
+        for renewer in (first, second):
+            assert renewer.running, renewer.last_words()
+            renewer.signal(signal.SIGTERM)
+            assert renewer.wait(30) == 0, renewer.stderr
+            assert "StoreKeyWrong" not in renewer.stderr
+            assert "StoreCorrupt" not in renewer.stderr
+
+
+def test_a_host_that_was_left_out_is_told_what_to_bring(fleet: Fleet) -> None:
+    (partner,) = fleet.consents(1)
+    one, two = fleet.host("one"), fleet.host("two")
+    rotate(one)
+    assert rotate(one)["moved"] == 1
+    error = refused(two("token", partner, "--for", "graph", "--fresh", "--json"))
+    assert (error["id"], "key rotate" in error["hint"]) == ("StoreKeyWrong", True)
+    shutil.copy(fleet.folder / "one" / "key", fleet.folder / "two" / "key")
+    two("token", partner, "--for", "graph", "--fresh").expect()
+
+
+def test_a_key_in_a_vault_is_changed_for_all_hosts_at_once(fleet: Fleet) -> None:
+    fleet.key.unlink()
+    hosts = [fleet.host(name) for name in ("one", "two")]
+    for name in ("one", "two"):
+        configure(fleet, name, 'key = "keyvault://emulator"')
+    tenant = consent(hosts[0], fleet.emulator)
+    with hosts[1].start("renew", "--watch") as watching:
+        time.sleep(0.5)
+        done = rotate(hosts[0])
+        assert (done["moved"], done["prepared_only"], done["other_hosts"]) == (1, False, False)
+        for host in hosts:
+            host("token", tenant, "--for", "graph", "--fresh").expect()
+        assert watching.running, watching.last_words()
+
+
+def test_the_audit_record_of_another_host_goes_on_under_the_new_key(fleet: Fleet) -> None:
+    one, two = fleet.host("one"), fleet.host("two")
+    audit = fleet.folder / "two" / "audit"
+    configure(fleet, "two", f'audit = "{audit}"')
+    partner = consent(two, fleet.emulator)
+    sealed = (audit / "key").read_bytes()
+    rotate(one)
+    shutil.copy(fleet.folder / "one" / "key", fleet.folder / "two" / "key")
+    assert rotate(one)["moved"] == 1
+    two("renew", partner).expect()
+    two("audit", "verify").expect()
+    assert (audit / "key").read_bytes() != sealed
+    # And after another one.
+    rotate(one)
+    shutil.copy(fleet.folder / "one" / "key", fleet.folder / "two" / "key")
+    rotate(one)
+    two("audit", "verify").expect()
+
+
+@pytest.mark.soak(16)
+def test_a_kill_in_the_middle_of_a_change_loses_nothing(fleet: Fleet, rounds: int) -> None:
+    fleet.consents(4)
+    one, two = fleet.host("one"), fleet.host("two")
+    before = grants(one)
+    cut_short = 0
+    length = 0.0
+    for number in range(rounds):
+        if rotate(one)["prepared_only"]:
+            shutil.copy(fleet.folder / "one" / "key", fleet.folder / "two" / "key")
+        if not number:
+            started = time.monotonic()
+            rotate(one)
+            length = time.monotonic() - started
+            rotate(one)
+            shutil.copy(fleet.folder / "one" / "key", fleet.folder / "two" / "key")
+        with one.start("key", "rotate") as process:
+            time.sleep(1.2 * length * number / rounds)
+            process.kill()
+        assert grants(two) == before
+        resumed = rotate(one)
+        if resumed["prepared_only"]:
+            # The kill came after the end; another change is begun.
+            shutil.copy(fleet.folder / "one" / "key", fleet.folder / "two" / "key")
+            rotate(one)
+        cut_short += resumed["resumed"]
+        assert len(lines(fleet.folder / "one" / "key")) == 1
+        assert grants(one) == before
+        two("key", "retire").expect()
+        assert grants(two) == before
+    for partner in before:
+        two("renew", partner).expect()
+    assert rounds < 64 or cut_short
