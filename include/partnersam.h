@@ -1454,6 +1454,88 @@ psam_status psam_incident_run(const struct psam_app *app,
                               struct psam_document **out,
                               struct psam_error **error);
 
+/*
+ What is known of the store's key: store, source (where it lives), held (how many keys are there: 1, and 2 while the key changes), rotation ("none", "moving",
+ "retiring") and left (grants still under the old key). Asks the key's source; may wait.
+
+ cancel: ends the wait when it is tripped; NULL for none.
+
+ Errors: PSAM_ERROR_NOT_SUPPORTED where the store's key cannot be changed.
+ */
+psam_status psam_key_status(const struct psam_app *app,
+                            const struct psam_cancel *cancel,
+                            struct psam_document **out,
+                            struct psam_error **error);
+
+/*
+ Gives the store a new key while others go on working with it, or brings a change that was cut short to its end: the same call goes on after any error and after
+ a kill. May wait, and long.
+
+ request_json: one object with dry_run (true: says what would be done, and does nothing); NULL for none. cancel: ends the wait when it is tripped; NULL for none.
+
+ The document: store, resumed (a change that was cut short was brought to its end), moved and unreadable (grants), old_key_removed (false: somebody else
+ removes it from its source), prepared_only (true: the new key was made and no more; bring both keys to every other host, and call again), and other_hosts
+ (true: call psam_key_retire() on every other one). With dry_run: source, held, rotation, grants (that would be moved), makes_key, first_by_hand (true: the
+ new key is put into its source by a person, first), prepares_only and other_hosts.
+
+ Errors: PSAM_ERROR_NOT_SUPPORTED where the store or the source cannot; PSAM_ERROR_STORE_CONFLICT where another process is at it.
+ */
+psam_status psam_key_rotate(const struct psam_app *app,
+                            const char *request_json,
+                            const struct psam_cancel *cancel,
+                            struct psam_document **out,
+                            struct psam_error **error);
+
+/*
+ Removes from this host's source every key that is not the store's: on the other hosts after a change, and where one was made that is not wanted. The
+ document: store, and old_key_removed (false: somebody else removes it). May wait.
+
+ cancel: ends the wait when it is tripped; NULL for none.
+
+ Errors: PSAM_ERROR_INVALID_ARGUMENT while records are still under the old key.
+ */
+psam_status psam_key_retire(const struct psam_app *app,
+                            const struct psam_cancel *cancel,
+                            struct psam_document **out,
+                            struct psam_error **error);
+
+/*
+ Writes every grant of this app into a new file, encrypted by age (<https://age-encryption.org>), that travels to another host. The grants stay here. The
+ document: store, file, and grants (how many). May wait; with a passphrase it takes about a second, and 256 MiB.
+
+ path: the file; one that is there is never replaced. recipients: whose identities open it (age1...), separated by commas; NULL where there is a passphrase.
+ passphrase: what opens it; NULL where there are recipients. Not kept by this call beyond its end; the caller's copy is the caller's to wipe. cancel: ends the
+ wait when it is tripped; NULL for none.
+
+ Errors: PSAM_ERROR_INVALID_ARGUMENT where the file is there already, or nobody or both are named who could open it; PSAM_ERROR_AUDIT_UNWRITABLE.
+ */
+psam_status psam_store_export(const struct psam_app *app,
+                              const char *path,
+                              const char *recipients,
+                              const char *passphrase,
+                              const struct psam_cancel *cancel,
+                              struct psam_document **out,
+                              struct psam_error **error);
+
+/*
+ Takes the grants of such a file into this store. One that is here and newer is kept, and so is one that was proved with MFA where the file's was not; the same
+ call can be made again. The document: store, taken, kept, and grants, each with partner, name and arrival ("came", "replaced", "kept_newer", "kept_mfa"). May
+ wait.
+
+ path: the file. identity: the text of an identity file of age (AGE-SECRET-KEY-1...); NULL where there is a passphrase. passphrase: what opens it; NULL where
+ there is an identity. Neither is kept by this call beyond its end. cancel: ends the wait when it is tripped; NULL for none.
+
+ Errors: PSAM_ERROR_STORE_KEY_WRONG where the file does not open; PSAM_ERROR_STORE_CORRUPT where it is damaged, before anything is taken;
+ PSAM_ERROR_INVALID_ARGUMENT for another app's; PSAM_ERROR_AUDIT_UNWRITABLE.
+ */
+psam_status psam_store_import(const struct psam_app *app,
+                              const char *path,
+                              const char *identity,
+                              const char *passphrase,
+                              const struct psam_cancel *cancel,
+                              struct psam_document **out,
+                              struct psam_error **error);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -234,6 +234,38 @@ class PartnerApp:
         Calls `progress(step)` as each ends.
         """
 
+    def key_status(self) -> dict[str, Any]:
+        """What is known of the store's key, as `partnersam key show --json` prints it: `source`, `held`, `rotation` and `left`."""
+
+    def rotate_key(
+        self, *, dry_run: bool = False, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, Any]:
+        """Gives the store a new key while others go on working with it, or goes on with a change that was cut short: what `partnersam key rotate --json` prints.
+
+        `dry_run`: says what would be done, and does nothing. Where `prepared_only` is true, the new key was made and no more: it is brought to every other
+        host that uses the store, and then the same call goes on. Calls `progress(done, of)` with numbers of grants.
+        """
+
+    def retire_key(self) -> dict[str, Any]:
+        """Removes from this host's source every key that is not the store's; `old_key_removed` is false where somebody else does that."""
+
+    def export_store(
+        self, path: str | os.PathLike[str], *, recipients: Iterable[str] = (), passphrase: str | None = None
+    ) -> dict[str, Any]:
+        """Writes every grant into a new file that the recipients' identities (age1...) or the passphrase open, and says how many `grants`. They stay here."""
+
+    def import_store(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        identity: str | None = None,
+        passphrase: str | None = None,
+        progress: Callable[[dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Takes the grants of such a file into this store: how many were `taken` and `kept` as they were, and each of them. `identity` is the text of an
+        identity file of age. Calls `progress(grant)` with each.
+        """
+
     def audit_verify(self, anchor: str | None = None, from_line: int = 1) -> dict[str, Any]:
         """Checks the audit record from its first line to its last: `whole`, `faults`, `notes`, and `anchor`, its end, to be kept elsewhere.
 
@@ -795,6 +827,22 @@ class _Starter:
         keep_credential: bool,
         customer_consents: bool,
         evidence: str | os.PathLike[str] | None,
+        progress: Callable[[dict[str, Any]], object] | None,
+    ) -> _Operation[dict[str, Any]]: ...
+    def key_status(self, done: _Done) -> _Operation[dict[str, Any]]: ...
+    def rotate_key(
+        self, done: _Done, dry_run: bool, progress: Callable[[int, int], object] | None
+    ) -> _Operation[dict[str, Any]]: ...
+    def retire_key(self, done: _Done) -> _Operation[dict[str, Any]]: ...
+    def export_store(
+        self, done: _Done, path: str | os.PathLike[str], recipients: Iterable[str], passphrase: str | None
+    ) -> _Operation[dict[str, Any]]: ...
+    def import_store(
+        self,
+        done: _Done,
+        path: str | os.PathLike[str],
+        identity: str | None,
+        passphrase: str | None,
         progress: Callable[[dict[str, Any]], object] | None,
     ) -> _Operation[dict[str, Any]]: ...
     def audit_verify(self, done: _Done, anchor: str | None, from_line: int) -> _Operation[dict[str, Any]]: ...

@@ -267,6 +267,49 @@ class PartnerApp:
         asked = (partners, all, keep_credential, customer_consents, evidence, tell)
         return await _ended(self._starter.run_incident, *asked)
 
+    async def key_status(self) -> dict[str, Any]:
+        """What is known of the store's key: where it lives, and whether it is being changed."""
+        return await _ended(self._starter.key_status)
+
+    async def rotate_key(
+        self, *, dry_run: bool = False, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, Any]:
+        """Gives the store a new key, or goes on with a change that was cut short. Calls `progress(done, of)` in the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def tell(done: int, of: int) -> None:
+            if progress is not None:
+                loop.call_soon_threadsafe(progress, done, of)
+
+        return await _ended(self._starter.rotate_key, dry_run, tell)
+
+    async def retire_key(self) -> dict[str, Any]:
+        """Removes from this host's source every key that is not the store's."""
+        return await _ended(self._starter.retire_key)
+
+    async def export_store(
+        self, path: str | os.PathLike[str], *, recipients: Iterable[str] = (), passphrase: str | None = None
+    ) -> dict[str, Any]:
+        """Writes every grant into a new file that the recipients' identities or the passphrase open."""
+        return await _ended(self._starter.export_store, path, recipients, passphrase)
+
+    async def import_store(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        identity: str | None = None,
+        passphrase: str | None = None,
+        progress: Callable[[dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Takes the grants of such a file into this store. Calls `progress(grant)` in the event loop with each."""
+        loop = asyncio.get_running_loop()
+
+        def tell(grant: dict[str, Any]) -> None:
+            if progress is not None:
+                loop.call_soon_threadsafe(progress, grant)
+
+        return await _ended(self._starter.import_store, path, identity, passphrase, tell)
+
     async def audit_verify(self, anchor: str | None = None, from_line: int = 1) -> dict[str, Any]:
         """Checks the audit record from its first line to its last."""
         return await _ended(self._starter.audit_verify, anchor, from_line)

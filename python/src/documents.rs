@@ -102,11 +102,11 @@ pub(crate) fn run_incident(
     })
 }
 
-fn hand_over(py: Python<'_>, document: Value) -> PyResult<Py<PyAny>> {
+pub(crate) fn hand_over(py: Python<'_>, document: Value) -> PyResult<Py<PyAny>> {
     Ok(to_python(py, &document)?.unbind())
 }
 
-fn value(document: &impl Serialize) -> Value {
+pub(crate) fn value(document: &impl Serialize) -> Value {
     // Texts, numbers and lists cannot fail to become a value.
     serde_json::to_value(document).unwrap_or_default()
 }

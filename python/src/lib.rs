@@ -19,6 +19,7 @@ mod names;
 mod operation;
 mod partner_app;
 mod scopes;
+mod store;
 mod token;
 mod wait;
 

@@ -33,6 +33,7 @@ use crate::handle::Handle;
 use crate::json;
 use crate::moving_in::{self, Wish};
 use crate::names::Names;
+use crate::store;
 use crate::token::{Fetched, Recent, Token, audience, fetch, tenant};
 use crate::wait::{How, perform};
 
@@ -357,6 +358,50 @@ impl PartnerApp {
     ) -> PyResult<Py<PyAny>> {
         let request = incident(&partners, all, keep_credential, customer_consents, evidence);
         documents::run_incident(py, &self.handle, How::Here, &request, progress)
+    }
+
+    /// What is known of the store's key: where it lives, and whether it is being changed.
+    fn key_status(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        store::key_status(py, &self.handle, How::Here)
+    }
+
+    /// Gives the store a new key while others go on working with it, or goes on with a change that was cut short. Calls `progress(done, of)`.
+    #[pyo3(signature = (*, dry_run=false, progress=None))]
+    fn rotate_key(&self, py: Python<'_>, dry_run: bool, progress: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+        store::rotate_key(py, &self.handle, How::Here, &rotation(dry_run), progress)
+    }
+
+    /// Removes from this host's source every key that is not the store's.
+    fn retire_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        store::retire_key(py, &self.handle, How::Here)
+    }
+
+    /// Writes every grant into a new file that the recipients' identities or the passphrase open.
+    #[pyo3(
+        signature = (path, *, recipients=Names::default(), passphrase=None),
+        text_signature = "($self, path, *, recipients=(), passphrase=None)"
+    )]
+    fn export_store(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        recipients: Names,
+        passphrase: Option<&str>,
+    ) -> PyResult<Py<PyAny>> {
+        store::export(py, &self.handle, How::Here, path, recipients.0, passphrase)
+    }
+
+    /// Takes the grants of such a file into this store. Calls `progress(grant)` with each.
+    #[pyo3(signature = (path, *, identity=None, passphrase=None, progress=None))]
+    fn import_store(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        identity: Option<&str>,
+        passphrase: Option<&str>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        store::import(py, &self.handle, How::Here, path, (identity, passphrase), progress)
     }
 
     /// Checks the audit record from its first line to its last; `anchor` is an end of it that was noted before, elsewhere.
@@ -737,6 +782,47 @@ impl Starter {
         documents::run_incident(py, &self.handle, How::Tell(done), &request, progress)
     }
 
+    fn key_status(&self, py: Python<'_>, done: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        store::key_status(py, &self.handle, How::Tell(done))
+    }
+
+    fn rotate_key(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        dry_run: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        store::rotate_key(py, &self.handle, How::Tell(done), &rotation(dry_run), progress)
+    }
+
+    fn retire_key(&self, py: Python<'_>, done: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        store::retire_key(py, &self.handle, How::Tell(done))
+    }
+
+    fn export_store(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        path: PathBuf,
+        recipients: Names,
+        passphrase: Option<&str>,
+    ) -> PyResult<Py<PyAny>> {
+        store::export(py, &self.handle, How::Tell(done), path, recipients.0, passphrase)
+    }
+
+    fn import_store(
+        &self,
+        py: Python<'_>,
+        done: Py<PyAny>,
+        path: PathBuf,
+        identity: Option<&str>,
+        passphrase: Option<&str>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        store::import(py, &self.handle, How::Tell(done), path, (identity, passphrase), progress)
+    }
+
     fn audit_verify(
         &self,
         py: Python<'_>,
@@ -1079,6 +1165,11 @@ fn consent_request(
         response_mode,
         ..ConsentRequest::new(named(partner)?)
     })
+}
+
+/// The document that the core reads a change of the store's key from.
+fn rotation(dry_run: bool) -> Value {
+    json!({ "dry_run": dry_run })
 }
 
 /// The document that the core reads an incident from.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{App, Inner};
 use crate::audit::{Entry, Outcome};
@@ -37,6 +38,42 @@ pub struct Arrived {
     pub name: String,
     /// What became of it.
     pub arrival: Arrival,
+}
+
+/// A store that was written into a file, as the document that all faces share.
+#[derive(Debug, Serialize)]
+struct ExportReport {
+    schema_version: u32,
+    store: String,
+    file: String,
+    grants: u64,
+}
+
+/// A file that was taken in.
+#[derive(Debug, Serialize)]
+pub struct ImportReport {
+    schema_version: u32,
+    store: String,
+    /// Grants that came, or took the place of older ones.
+    pub taken: usize,
+    /// Grants that were here and stayed.
+    pub kept: usize,
+    grants: Vec<Arrived>,
+}
+
+impl ImportReport {
+    /// The document of what arrived in the store at `store`.
+    pub fn new(grants: Vec<Arrived>, store: String) -> Self {
+        let taken = grants.iter().filter(|each| each.is_taken()).count();
+        Self { schema_version: 1, store, taken, kept: grants.len() - taken, grants }
+    }
+}
+
+impl Arrived {
+    /// Whether the file's grant is the one that is here now.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.arrival, Arrival::Came | Arrival::Replaced)
+    }
 }
 
 /// Grants read at a time.
@@ -100,13 +137,38 @@ impl App {
                 Ok(all)
             };
             let tell = |entry: &mut Entry, all: &Vec<Arrived>| {
-                let came = all.iter().filter(|each| matches!(each.arrival, Arrival::Came | Arrival::Replaced)).count();
+                let came = all.iter().filter(|each| each.is_taken()).count();
                 entry.note = Some(format!("{came} of {} grants taken", all.len()));
             };
             inner.recorded(entry, take, tell).await
         };
         import.await.map_err(|error: Error| error.in_operation("import"))
     }
+}
+
+impl App {
+    /// [`export_store`](Self::export_store), and the answer as a document.
+    pub async fn export_document(&self, to: &Path, sealing: &Sealing) -> Result<Value> {
+        let grants = self.export_store(to, sealing).await?;
+        let (store, file) = (self.store_location(), to.display().to_string());
+        Ok(value(&ExportReport { schema_version: 1, store, file, grants }))
+    }
+
+    /// [`import_store`](Self::import_store), and the answer as a document.
+    pub async fn import_document(
+        &self,
+        from: &Path,
+        opening: &Opening,
+        each: impl FnMut(&Arrived) + Send,
+    ) -> Result<Value> {
+        let all = self.import_store(from, opening, each).await?;
+        Ok(value(&ImportReport::new(all, self.store_location())))
+    }
+}
+
+fn value(report: &impl Serialize) -> Value {
+    // Texts, numbers and lists cannot fail to become a value.
+    serde_json::to_value(report).unwrap_or_default()
 }
 
 impl Inner {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::audit::show::AuditQuery;
 use super::customers::{CustomersRequest, DesiredGrants, read_grants};
 use super::incident::IncidentRequest;
+use super::rotate_key::RotationRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantRef;
 
@@ -48,6 +49,22 @@ impl IncidentRequest {
             .with_hint("name partners, or say that all are meant; not both"));
         }
         Ok(Self { partners: parsed(&partners)?, keep_credential, customer_consents, evidence })
+    }
+}
+
+impl RotationRequest {
+    /// Out of `dry_run`, which may be left out.
+    ///
+    /// Errors: `InvalidArgument` where it is another document.
+    pub fn from_document(document: &Value) -> Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            #[serde(default)]
+            dry_run: bool,
+        }
+        let Raw { dry_run } = read(document)?;
+        Ok(Self { dry_run })
     }
 }
 

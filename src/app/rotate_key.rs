@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{App, Inner};
 use crate::audit::{Entry, Outcome};
@@ -24,6 +25,52 @@ pub struct KeyRotated {
     pub prepared_only: bool,
     /// Other hosts use the store, each with a source of its own: there the old key goes by [`App::retire_key`].
     pub other_hosts: bool,
+}
+
+/// What is wanted of a change of the store's key.
+#[derive(Clone, Debug, Default)]
+pub struct RotationRequest {
+    /// Only says what would be done.
+    pub dry_run: bool,
+}
+
+/// What a change of the store's key would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyPlan {
+    /// True: nothing was done.
+    pub dry_run: bool,
+    /// Where the key lives, for people.
+    pub source: String,
+    /// How many keys this host's source holds.
+    pub held: usize,
+    /// `none`, `moving` or `retiring`: whether a change is gone on with that was cut short.
+    pub rotation: &'static str,
+    /// Grants that would be moved.
+    pub grants: u64,
+    /// A new key would be made. False: the one that lies beside the old one is taken.
+    pub makes_key: bool,
+    /// A person must put a new key into the source, first.
+    pub first_by_hand: bool,
+    /// No more would be done than to make the key: see [`KeyRotated::prepared_only`].
+    pub prepares_only: bool,
+    /// See [`KeyRotated::other_hosts`].
+    pub other_hosts: bool,
+}
+
+/// What became of the keys that are not the store's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyRetired {
+    /// See [`KeyRotated::old_key_removed`].
+    pub old_key_removed: bool,
+}
+
+/// An answer about the store's key, as the document that all faces share.
+#[derive(Serialize)]
+struct KeyDocument<'a, T> {
+    schema_version: u32,
+    store: String,
+    #[serde(flatten)]
+    report: &'a T,
 }
 
 /// What is known of the store's key.
@@ -61,6 +108,53 @@ impl App {
             })
         };
         status.await.map_err(|error: Error| error.in_operation("key"))
+    }
+
+    /// What [`rotate_key`](Self::rotate_key) would do. Changes nothing.
+    ///
+    /// Errors: those of [`key_status`](Self::key_status).
+    pub async fn plan_key_rotation(&self) -> Result<KeyPlan> {
+        let KeyStatus { source, held, rotation: standing, left } = self.key_status().await?;
+        let rotation = self.inner().key_rotation()?;
+        let makes_key = standing == "none" && held < 2;
+        let grants = if standing == "none" { rotation.grants().await } else { Ok(left) };
+        let other_hosts = rotation.has_copies();
+        Ok(KeyPlan {
+            dry_run: true,
+            source,
+            held,
+            rotation: standing,
+            grants: grants.map_err(|error| error.in_operation("key"))?,
+            makes_key,
+            first_by_hand: makes_key && !rotation.makes_keys(),
+            prepares_only: makes_key && rotation.makes_keys() && other_hosts,
+            other_hosts,
+        })
+    }
+
+    /// [`rotate_key`](Self::rotate_key) or [`plan_key_rotation`](Self::plan_key_rotation), and the answer as a document.
+    pub async fn rotate_key_document(
+        &self,
+        request: &RotationRequest,
+        each: impl FnMut(u64, u64) + Send,
+    ) -> Result<Value> {
+        if request.dry_run {
+            return Ok(self.key_document(&self.plan_key_rotation().await?));
+        }
+        Ok(self.key_document(&self.rotate_key(each).await?))
+    }
+
+    /// [`retire_key`](Self::retire_key), and the answer as a document.
+    pub async fn retire_key_document(&self) -> Result<Value> {
+        let retired = KeyRetired { old_key_removed: self.retire_key().await? };
+        Ok(self.key_document(&retired))
+    }
+
+    /// What one of these came to, as the document that all faces share.
+    pub fn key_document(&self, report: &impl Serialize) -> Value {
+        let document = KeyDocument { schema_version: 1, store: self.store_location(), report };
+        // Texts and numbers cannot fail to become a value.
+        serde_json::to_value(document).unwrap_or_default()
     }
 
     /// Whether a change of the store's key was begun and not brought to its end. Asks the store alone, not the key's source.

@@ -107,6 +107,10 @@ impl KeyProvider for VaultKey {
         true
     }
 
+    fn takes_keys(&self) -> bool {
+        true
+    }
+
     fn retire(&self, _: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
         self.wait(async |vault, name| {
             let latest = put(&vault, &name, &[kept]).await?;

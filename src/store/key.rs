@@ -132,6 +132,11 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether [`add`](Self::add) makes a key where there is none to follow. False: a person puts it there, first.
+    fn takes_keys(&self) -> bool {
+        false
+    }
+
     /// Removes every key but `kept`. False where that is for somebody else to do.
     fn retire(&self, request: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
         let _ = (request, kept);
@@ -242,6 +247,10 @@ impl KeyProvider for KeySource {
             _ => return Err(unwritable("this source of keys takes no new one")),
         }
         Ok(next)
+    }
+
+    fn takes_keys(&self) -> bool {
+        matches!(self, Self::Keyring { .. } | Self::File(_))
     }
 
     fn retire(&self, request: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {

@@ -43,6 +43,34 @@ pub enum Opening {
     Passphrase(Passphrase),
 }
 
+impl Sealing {
+    /// By what a caller names: recipients, or a passphrase.
+    ///
+    /// Errors: `InvalidArgument` where it is both or neither.
+    pub fn by(recipients: Vec<String>, passphrase: Option<&str>) -> Result<Self> {
+        match passphrase {
+            Some(passphrase) if recipients.is_empty() => Ok(Self::Passphrase(Passphrase::new(passphrase))),
+            None if !recipients.is_empty() => Ok(Self::Recipients(recipients)),
+            _ => Err(Error::new(ErrorKind::InvalidArgument, "export", "who opens the file is not clear")
+                .with_hint("name recipients (age1…), or give a passphrase; not both")),
+        }
+    }
+}
+
+impl Opening {
+    /// By what a caller gives: the text of an identity file, or a passphrase.
+    ///
+    /// Errors: `InvalidArgument` where it is both or neither.
+    pub fn by(identities: Option<&str>, passphrase: Option<&str>) -> Result<Self> {
+        match (identities, passphrase) {
+            (Some(identities), None) => Ok(Self::Identities(Zeroizing::new(identities.to_owned()))),
+            (None, Some(passphrase)) => Ok(Self::Passphrase(Passphrase::new(passphrase))),
+            _ => Err(Error::new(ErrorKind::InvalidArgument, "import", "what opens the file is not clear")
+                .with_hint("give an identity of age, or a passphrase; not both")),
+        }
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 struct Head {
     partnersam_export: u32,

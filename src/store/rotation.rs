@@ -55,6 +55,12 @@ pub struct Moved {
 
 /// A store whose key can be changed. The steps in their order; each is durable when it returns, and may be done again.
 pub trait KeyRotation: Send + Sync {
+    /// Whether a new key is made in its source by [`add`](Self::add). False: a person puts it there, first.
+    fn makes_keys(&self) -> bool;
+
+    /// How many grants there are, of every app.
+    fn grants(&self) -> BoxFuture<'_, Result<u64>>;
+
     /// How far a change is that was begun; none where none was.
     fn standing(&self) -> BoxFuture<'_, Result<Option<Standing>>>;
 

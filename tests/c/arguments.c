@@ -7,7 +7,7 @@
 typedef struct {
     void *app;
     void *cancel;
-    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text, *purpose, *wanted, *incident, *query, *anchor;
+    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text, *purpose, *wanted, *incident, *query, *anchor, *rotation, *file, *recipients, *identity, *passphrase;
     const psam_token_options *token_options;
     const psam_consent_options *consent_options;
     uint32_t flags;
@@ -39,6 +39,11 @@ enum {
     QUERY = 1 << 19,
     ANCHOR = 1 << 20,
     REVOKE_FLAGS = 1 << 21,
+    ROTATION = 1 << 22,
+    FILE_PATH = 1 << 23,
+    RECIPIENTS = 1 << 24,
+    IDENTITY = 1 << 25,
+    PASSPHRASE = 1 << 26,
 };
 
 static psam_status app_open(const attempt *a) { return psam_app_open(a->config, a->out, a->error); }
@@ -78,6 +83,11 @@ static psam_status audit_show(const attempt *a) { return psam_audit_show(a->app,
 static psam_status revoke_with(const attempt *a) { return psam_grant_revoke_with(a->app, a->partner, a->flags, a->cancel, a->out, a->error); }
 static psam_status incident_plan(const attempt *a) { return psam_incident_plan(a->app, a->incident, a->cancel, a->out, a->error); }
 static psam_status incident_run(const attempt *a) { return psam_incident_run(a->app, a->incident, a->cancel, a->out, a->error); }
+static psam_status key_status(const attempt *a) { return psam_key_status(a->app, a->cancel, a->out, a->error); }
+static psam_status key_rotate(const attempt *a) { return psam_key_rotate(a->app, a->rotation, a->cancel, a->out, a->error); }
+static psam_status key_retire(const attempt *a) { return psam_key_retire(a->app, a->cancel, a->out, a->error); }
+static psam_status store_export(const attempt *a) { return psam_store_export(a->app, a->file, a->recipients, a->passphrase, a->cancel, a->out, a->error); }
+static psam_status store_import(const attempt *a) { return psam_store_import(a->app, a->file, a->identity, a->passphrase, a->cancel, a->out, a->error); }
 static psam_status explain(const attempt *a) { return psam_explain(a->text, a->out, a->error); }
 
 static psam_status free_app(void *handle) { return psam_app_free(handle); }
@@ -119,6 +129,11 @@ static const struct {
     {"psam_grant_revoke_with", revoke_with, APP | PARTNER | REVOKE_FLAGS | CANCEL | OUT, PSAM_OK, free_document},
     {"psam_incident_plan", incident_plan, APP | INCIDENT | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
     {"psam_incident_run", incident_run, APP | INCIDENT | CANCEL | OUT, PSAM_ERROR_CONSENT_REQUIRED, NULL},
+    {"psam_key_status", key_status, APP | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_key_rotate", key_rotate, APP | ROTATION | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_key_retire", key_retire, APP | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_store_export", store_export, APP | FILE_PATH | RECIPIENTS | PASSPHRASE | CANCEL | OUT, PSAM_ERROR_INVALID_ARGUMENT, NULL},
+    {"psam_store_import", store_import, APP | FILE_PATH | IDENTITY | PASSPHRASE | CANCEL | OUT, PSAM_ERROR_INVALID_ARGUMENT, NULL},
     {"psam_explain", explain, TEXT | OUT, PSAM_OK, free_explanation},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
@@ -135,6 +150,9 @@ static const struct {
     {TEXT, offsetof(attempt, text), true},            {PURPOSE, offsetof(attempt, purpose), false},
     {WANTED, offsetof(attempt, wanted), true},        {INCIDENT, offsetof(attempt, incident), true},
     {QUERY, offsetof(attempt, query), false},         {ANCHOR, offsetof(attempt, anchor), false},
+    {ROTATION, offsetof(attempt, rotation), false},   {FILE_PATH, offsetof(attempt, file), true},
+    {RECIPIENTS, offsetof(attempt, recipients), false}, {IDENTITY, offsetof(attempt, identity), false},
+    {PASSPHRASE, offsetof(attempt, passphrase), false},
 };
 
 static const char *const not_utf8[] = {"\xff\xfe", "fabrikam.com\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "a\x80z"};
@@ -187,6 +205,8 @@ static attempt right(void) {
                      .text = "50076",
                      .wanted = "{\"partner\":\"fabrikam.com\",\"grants\":{\"display_name\":\"Test Panel\",\"grants\":{\"graph\":[\"User.Read\"]}}}",
                      .incident = "{\"partners\":[\"fabrikam.com\"]}",
+                     .rotation = "{\"dry_run\":true}",
+                     .file = "/nowhere/grants.age",
                      .token_options = &token_options,
                      .consent_options = &consent_options,
                      .out = &result};

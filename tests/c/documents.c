@@ -1,4 +1,5 @@
-/* Operations whose requests and answers are JSON documents: customers, renewals, the audit record, revocation at the service, the incident. */
+/* Operations whose requests and answers are JSON documents: customers, renewals, the audit record, revocation at the service, the incident, the store's key
+   and its journey to another host. */
 #include "psam_test.h"
 
 #define WANTED "\"grants\":{\"display_name\":\"Test Panel\",\"grants\":{\"graph\":[\"Directory.Read.All\",\"User.Read\"]}}"
@@ -110,6 +111,52 @@ static void incident(void) {
     psam_app_free(app);
 }
 
+static void store_key(void) {
+    psam_app *app = new_app();
+    psam_error *error = NULL;
+    psam_document *document = NULL;
+    REQUIRE(app != NULL && consent(app));
+    REQUIRE_OK(psam_key_status(app, NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"schema_version\":1", "\"held\":1", "\"rotation\":\"none\"", "\"source\":\"file:");
+    REQUIRE_OK(psam_key_rotate(app, "{\"dry_run\":true}", NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"dry_run\":true", "\"grants\":1", "\"makes_key\":true", "\"prepares_only\":false");
+    REQUIRE_OK(psam_key_rotate(app, NULL, NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"moved\":1", "\"old_key_removed\":true", "\"resumed\":false", "\"prepared_only\":false");
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"now\":true}", NULL, &document, &error), &error);
+    REQUIRE_OK(psam_key_retire(app, NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"old_key_removed\":true");
+    psam_token *token = NULL;
+    CHECK_OK(psam_token_get(app, "fabrikam.com", NULL, "graph", NULL, &token, &error), &error);
+    psam_token_free(token);
+    psam_app_free(app);
+}
+
+static void journey(void) {
+    psam_app *old_host = new_app(), *new_host = new_app();
+    psam_error *error = NULL;
+    psam_document *document = NULL;
+    REQUIRE(old_host != NULL && new_host != NULL && consent(old_host));
+    char *file = text("%s/private/grants.age", getenv("TMPDIR"));
+    remove(file);
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_store_export(old_host, file, NULL, NULL, NULL, &document, &error), &error);
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_store_export(old_host, file, "age1none", "not a real passphrase", NULL, &document, &error), &error);
+    REQUIRE_OK(psam_store_export(old_host, file, NULL, "not a real passphrase", NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"grants\":1", "grants.age");
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_store_export(old_host, file, NULL, "not a real passphrase", NULL, &document, &error), &error);
+    CHECK_FAILS(PSAM_ERROR_STORE_KEY_WRONG, psam_store_import(new_host, file, NULL, "another passphrase", NULL, &document, &error), &error);
+    REQUIRE_OK(psam_store_import(new_host, file, NULL, "not a real passphrase", NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"taken\":1", "\"kept\":0", "\"arrival\":\"came\"", FABRIKAM);
+    REQUIRE_OK(psam_store_import(new_host, file, NULL, "not a real passphrase", NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"taken\":0", "\"kept\":1", "\"arrival\":\"kept_newer\"");
+    psam_token *token = NULL;
+    CHECK_OK(psam_token_get(new_host, "fabrikam.com", NULL, "graph", NULL, &token, &error), &error);
+    psam_token_free(token);
+    remove(file);
+    free(file);
+    psam_app_free(old_host);
+    psam_app_free(new_host);
+}
+
 static void app_alone(void) {
     psam_error *error = NULL;
     psam_token *token = NULL;
@@ -131,5 +178,7 @@ const test_case document_cases[] = {{"documents: customers are listed, planned a
                                     {"documents: the audit record is checked and shown", record},
                                     {"documents: a grant is revoked here and at the service", revocation},
                                     {"documents: an incident is planned and run", incident},
+                                    {"documents: the store gets a new key", store_key},
+                                    {"documents: a store's grants travel to another host", journey},
                                     {"documents: a token of the app alone comes only by name and only to its own tenant", app_alone},
                                     {NULL, NULL}};

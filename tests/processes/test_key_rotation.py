@@ -61,6 +61,18 @@ def test_a_key_file_gets_a_new_key_and_everything_opens_with_it(place: Place) ->
     assert refused(place.cli("status", "--json"))["id"] == "StoreKeyWrong"
 
 
+def test_a_plan_of_a_rotation_says_all_and_does_nothing(place: Place) -> None:
+    key_file = place.home / "store-key"
+    before, said = lines(key_file), meta(place)
+    plan = place.cli("key", "rotate", "--dry-run", "--json").expect().json
+    assert (plan["dry_run"], plan["grants"], plan["makes_key"], plan["source"]) == (True, 1, True, f"file:{key_file}")
+    assert not any(plan[word] for word in ("first_by_hand", "prepares_only", "other_hosts"))
+    told = place.cli("key", "rotate", "--dry-run").expect().stdout
+    assert "would put a new key beside the old one" in told
+    assert "would move 1 grants" in told
+    assert (lines(key_file), meta(place)) == (before, said)
+
+
 def test_a_rotation_is_on_the_record_and_the_record_goes_on_under_the_new_key(place: Place) -> None:
     place.cli("key", "rotate").expect()
     place.cli("key", "rotate").expect()

@@ -70,6 +70,9 @@ def test_a_key_is_brought_to_every_host_before_it_is_the_store_s(fleet: Fleet, e
     emulator.control(access_token_lifetime=1)
     with one.start("renew", "--watch") as first, two.start("renew", "--watch") as second:
         time.sleep(0.5)
+        plan = one("key", "rotate", "--dry-run", "--json").expect().json
+        assert (plan["prepares_only"], plan["other_hosts"], plan["grants"]) == (True, True, 2)
+        assert lines(keys[0]) == old
         prepared = rotate(one)
         assert (prepared["prepared_only"], prepared["moved"]) == (True, 0)
         both = lines(keys[0])

@@ -119,6 +119,15 @@ impl KeyProvider for PassphraseKey {
         request.derivation.derive(lines(&given).last().unwrap_or(&given))
     }
 
+    /// The store says how a key is made of it: who has the passphrase has the new key.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn takes_keys(&self) -> bool {
+        true
+    }
+
     fn retire(&self, _: &KeyRequest<'_>, _: &StoreKey) -> Result<bool> {
         Ok(lines(&self.ask()?).is_empty())
     }

@@ -96,6 +96,11 @@ impl KeyRing {
         self.provider.is_shared()
     }
 
+    /// Whether a new key is made there by this program.
+    pub(super) fn takes_keys(&self) -> bool {
+        self.provider.takes_keys()
+    }
+
     /// Takes a key into use for a store in which nothing is sealed. In one transaction, so that two hosts never take two.
     async fn make(&self, pool: &Arc<Pool>) -> Result<Keys> {
         const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM partnersam.grants)

@@ -48,6 +48,14 @@ const MOVE_PENDING: &str = "UPDATE partnersam.pending_consents SET sealed = $4
     WHERE authority = $1 AND client_id = $2 AND state_hash = $3";
 
 impl KeyRotation for PostgresStore {
+    fn makes_keys(&self) -> bool {
+        self.0.keys.takes_keys()
+    }
+
+    fn grants(&self) -> BoxFuture<'_, Result<u64>> {
+        self.0.grants_after(i64::MIN).boxed()
+    }
+
     fn standing(&self) -> BoxFuture<'_, Result<Option<Standing>>> {
         async move {
             let Some(meta) = self.0.meta_now().await? else { return Ok(None) };
@@ -110,9 +118,7 @@ impl KeyRotation for PostgresStore {
     fn left(&self) -> BoxFuture<'_, Result<u64>> {
         async move {
             let Some(meta) = self.0.meta_now().await?.filter(|meta| meta.previous.is_some()) else { return Ok(0) };
-            let counted = self.0.read(GRANTS_LEFT, &[(&meta.moved_to, Type::INT8)]).await?;
-            let count = counted.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default();
-            Ok(u64::try_from(count).unwrap_or_default())
+            self.0.grants_after(meta.moved_to).await
         }
         .boxed()
     }
@@ -184,6 +190,12 @@ impl Place {
     async fn meta_with_key(&self) -> Result<Meta> {
         self.keys().await?;
         self.meta_now().await?.ok_or_else(no_key)
+    }
+
+    async fn grants_after(&self, id: i64) -> Result<u64> {
+        let counted = self.read(GRANTS_LEFT, &[(&id, Type::INT8)]).await?;
+        let count = counted.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default();
+        Ok(u64::try_from(count).unwrap_or_default())
     }
 
     /// Begins a transaction in which the store's key stays what it is, and gives that key.

@@ -54,6 +54,14 @@ impl SqliteStore {
 }
 
 impl KeyRotation for SqliteStore {
+    fn makes_keys(&self) -> bool {
+        self.0.keys.provider().takes_keys()
+    }
+
+    fn grants(&self) -> BoxFuture<'_, Result<u64>> {
+        self.read(|connection| records::grants_after(connection, i64::MIN)).boxed()
+    }
+
     fn standing(&self) -> BoxFuture<'_, Result<Option<Standing>>> {
         self.read(|connection| {
             let meta = schema::meta(connection)?;

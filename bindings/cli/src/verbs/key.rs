@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
-use partnersam::app::rotate_key::{KeyRotated, KeyStatus};
+use partnersam::app::rotate_key::{KeyPlan, KeyRotated, KeyStatus};
 use partnersam::store::create_key_file;
-use serde::Serialize;
 
 use super::{End, Outcome};
 use crate::escape::for_terminal;
-use crate::output::{self, SCHEMA_VERSION};
+use crate::output;
 use crate::session::Session;
 use crate::terminal::{Style, Terminal};
 
@@ -25,6 +24,7 @@ The store's key opens a key for each partner, and those open the records. `rotat
 const ROTATE: &str = "\
 Examples:
   partnersam key rotate
+  partnersam key rotate --dry-run
   partnersam key rotate --json
 
 A new key is put beside the old one in its source, becomes the store's, and every grant and token is sealed anew with it; then the old one is removed. Others go on \
@@ -50,7 +50,7 @@ enum What {
     Show(Asked),
     /// Give the store a new key, or go on with a change that was cut short
     #[command(after_help = ROTATE)]
-    Rotate(Asked),
+    Rotate(RotateArguments),
     /// Make a key in a new file, for a source that is written by somebody else
     #[command(after_help = "Example:\n  partnersam key make /etc/partnersam/next-key")]
     Make(MakeArguments),
@@ -67,6 +67,16 @@ struct Asked {
 }
 
 #[derive(Debug, clap::Args)]
+struct RotateArguments {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    asked: Asked,
+}
+
+#[derive(Debug, clap::Args)]
 struct MakeArguments {
     /// The file; one that is there is never replaced
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -76,23 +86,11 @@ struct MakeArguments {
 impl Arguments {
     pub(crate) fn speaks_json(&self) -> bool {
         match &self.what {
-            What::Show(arguments) | What::Rotate(arguments) | What::Retire(arguments) => arguments.json,
+            What::Show(arguments) | What::Retire(arguments) => arguments.json,
+            What::Rotate(arguments) => arguments.asked.json,
             What::Make(_) => false,
         }
     }
-}
-
-#[derive(Serialize)]
-struct Report<'a, T> {
-    schema_version: u32,
-    store: &'a str,
-    #[serde(flatten)]
-    report: &'a T,
-}
-
-#[derive(Serialize)]
-struct Retired {
-    old_key_removed: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
@@ -109,9 +107,17 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         What::Show(arguments) => {
             let status = app.key_status().await?;
             if arguments.json {
-                print(terminal, &store, &status)?;
+                output::print(terminal, &app.key_document(&status))?;
             } else {
                 show(terminal, &store, &status)?;
+            }
+        }
+        What::Rotate(arguments) if arguments.dry_run => {
+            let plan = app.plan_key_rotation().await?;
+            if arguments.asked.json {
+                output::print(terminal, &app.key_document(&plan))?;
+            } else {
+                tell_plan(terminal, &store, &plan)?;
             }
         }
         What::Rotate(arguments) => {
@@ -124,18 +130,17 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
                 .await;
             bar.finish_and_clear();
             let done = done?;
-            if arguments.json {
-                print(terminal, &store, &done)?;
+            if arguments.asked.json {
+                output::print(terminal, &app.key_document(&done))?;
             } else {
                 tell(terminal, &store, &app.config().key.to_string(), &done)?;
             }
         }
         What::Retire(arguments) => {
-            let old_key_removed = app.retire_key().await?;
             let source = app.config().key.to_string();
             if arguments.json {
-                print(terminal, &store, &Retired { old_key_removed })?;
-            } else if old_key_removed {
+                output::print(terminal, &app.retire_key_document().await?)?;
+            } else if app.retire_key().await? {
                 terminal.print(format_args!("{} holds the store's key alone", for_terminal(&source)))?;
             } else {
                 by_hand(terminal, &source);
@@ -143,10 +148,6 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         }
     }
     Ok(End::OK)
-}
-
-fn print(terminal: &Terminal, store: &str, report: &impl Serialize) -> Result<(), crate::failure::Failure> {
-    output::print(terminal, &Report { schema_version: SCHEMA_VERSION, store, report })
 }
 
 fn show(terminal: &Terminal, store: &str, status: &KeyStatus) -> Result<(), crate::failure::Failure> {
@@ -161,6 +162,29 @@ fn show(terminal: &Terminal, store: &str, status: &KeyStatus) -> Result<(), crat
             status.left
         )),
     }
+}
+
+fn tell_plan(terminal: &Terminal, store: &str, plan: &KeyPlan) -> Result<(), crate::failure::Failure> {
+    let (store, source) = (for_terminal(store), for_terminal(&plan.source));
+    if plan.first_by_hand {
+        return terminal.print(format_args!(
+            "first by hand: put the line of a new key (`partnersam key make FILE`) behind the old one in {source}"
+        ));
+    }
+    match (plan.rotation, plan.makes_key) {
+        ("moving", _) => terminal.print("would go on with the change that was cut short")?,
+        ("retiring", _) => return terminal.print(format_args!("would remove the old key from {source}")),
+        (_, true) => terminal.print(format_args!("would put a new key beside the old one in {source}"))?,
+        (_, false) => {
+            terminal.print(format_args!("would take the new key that lies beside the old one in {source}"))?
+        }
+    }
+    if plan.prepares_only {
+        return terminal.print(
+            "and no more: both keys are to be brought to every other host that uses the store, before the next `partnersam key rotate`",
+        );
+    }
+    terminal.print(format_args!("would move {} grants of {store} to it, and then remove the old one", plan.grants))
 }
 
 fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Result<(), crate::failure::Failure> {

@@ -4,16 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
 use fs_err as fs;
-use partnersam::app::move_store::{Arrival, Arrived, Opening, Sealing};
+use partnersam::app::move_store::{Arrival, Arrived, ImportReport, Opening, Sealing};
 use partnersam::secret::Passphrase;
 use partnersam::{Error, ErrorKind};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{End, Outcome};
 use crate::escape::for_terminal;
 use crate::failure::Failure;
-use crate::output::{self, SCHEMA_VERSION};
+use crate::output;
 use crate::session::Session;
 use crate::terminal::{Style, Terminal};
 
@@ -105,23 +104,6 @@ impl Arguments {
     }
 }
 
-#[derive(Serialize)]
-struct ExportReport {
-    schema_version: u32,
-    store: String,
-    file: String,
-    grants: u64,
-}
-
-#[derive(Serialize)]
-struct ImportReport<'a> {
-    schema_version: u32,
-    store: String,
-    taken: usize,
-    kept: usize,
-    grants: &'a [Arrived],
-}
-
 pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome {
     match arguments.what {
         What::Export(arguments) => export(arguments, session).await,
@@ -148,16 +130,15 @@ async fn export(arguments: ExportArguments, session: &Session<'_>) -> Outcome {
             ));
         }
     };
-    let grants = app.export_store(&arguments.to, &sealing).await?;
-    let (store, file) = (app.store_location(), arguments.to.display().to_string());
     if arguments.json {
-        output::print(terminal, &ExportReport { schema_version: SCHEMA_VERSION, store, file, grants })?;
+        output::print(terminal, &app.export_document(&arguments.to, &sealing).await?)?;
     } else {
+        let grants = app.export_store(&arguments.to, &sealing).await?;
         terminal.print(format_args!(
             "{} {grants} grants of {} are in {}",
             terminal.style_out(Style::Good, "✔"),
-            for_terminal(&store),
-            for_terminal(&file)
+            for_terminal(&app.store_location()),
+            for_terminal(&arguments.to.display().to_string())
         ))?;
         terminal.say(format_args!(
             "they are also still here: once the other host has imported them and works, remove each with `partnersam revoke PARTNER --yes`"
@@ -194,11 +175,11 @@ async fn import(arguments: ImportArguments, session: &Session<'_>) -> Outcome {
     if let Some(failure) = broken {
         return Err(failure);
     }
-    let taken = all.iter().filter(|each| matches!(each.arrival, Arrival::Came | Arrival::Replaced)).count();
-    let (store, kept) = (app.store_location(), all.len() - taken);
+    let (report, store) = (ImportReport::new(all, app.store_location()), app.store_location());
     if arguments.json {
-        output::print(terminal, &ImportReport { schema_version: SCHEMA_VERSION, store, taken, kept, grants: &all })?;
+        output::print(terminal, &report)?;
     } else {
+        let ImportReport { taken, kept, .. } = report;
         terminal.print(format_args!("{}: {taken} grants taken, {kept} kept as they were", for_terminal(&store)))?;
         terminal.say(format_args!(
             "when they work here, remove them where they came from: partnersam revoke PARTNER --yes"
