@@ -22,7 +22,7 @@ use crate::app::incident::{Incident, IncidentRequest, RevokeOptions, Revoked, St
 use crate::app::mfa_check::MfaAnswer;
 use crate::app::move_store::{Arrived, Opening, Sealing};
 use crate::app::renew::Renewed;
-use crate::app::rotate_key::{KeyRotated, KeyStatus};
+use crate::app::rotate_key::{KeyRotated, KeySource, KeyStatus};
 use crate::app::token::{Token, TokenRequest};
 use crate::app::{self, Parts};
 use crate::clock::UnixTime;
@@ -274,8 +274,13 @@ impl App {
     }
 
     /// See [`app::App::rotate_key`].
-    pub fn rotate_key(&self, each: impl FnMut(u64, u64) + Send, interrupt: Interrupt<'_>) -> Result<KeyRotated> {
-        self.run(|app| async move { app.rotate_key(each).await }, interrupt)
+    pub fn rotate_key(
+        &self,
+        to: Option<&KeySource>,
+        each: impl FnMut(u64, u64) + Send,
+        interrupt: Interrupt<'_>,
+    ) -> Result<KeyRotated> {
+        self.run(|app| async move { app.rotate_key(to, each).await }, interrupt)
     }
 
     /// See [`app::App::retire_key`].

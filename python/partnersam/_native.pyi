@@ -238,11 +238,12 @@ class PartnerApp:
         """What is known of the store's key, as `partnersam key show --json` prints it: `source`, `held`, `rotation` and `left`."""
 
     def rotate_key(
-        self, *, dry_run: bool = False, progress: Callable[[int, int], object] | None = None
+        self, *, dry_run: bool = False, to: str | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
         """Gives the store a new key while others go on working with it, or goes on with a change that was cut short: what `partnersam key rotate --json` prints.
 
-        `dry_run`: says what would be done, and does nothing. Where `prepared_only` is true, the new key was made and no more: it is brought to every other
+        `dry_run`: says what would be done, and does nothing. `to`: the store changes to another source (`keyring`, `file:PATH`, `keyvault://NAME`) that holds
+        no key yet, and `config_line` is what the configuration is to say then. Where `prepared_only` is true, the new key was made and no more: it is brought to every other
         host that uses the store, and then the same call goes on. Calls `progress(done, of)` with numbers of grants.
         """
 
@@ -831,7 +832,7 @@ class _Starter:
     ) -> _Operation[dict[str, Any]]: ...
     def key_status(self, done: _Done) -> _Operation[dict[str, Any]]: ...
     def rotate_key(
-        self, done: _Done, dry_run: bool, progress: Callable[[int, int], object] | None
+        self, done: _Done, dry_run: bool, to: str | None, progress: Callable[[int, int], object] | None
     ) -> _Operation[dict[str, Any]]: ...
     def retire_key(self, done: _Done) -> _Operation[dict[str, Any]]: ...
     def export_store(

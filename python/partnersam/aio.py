@@ -272,7 +272,7 @@ class PartnerApp:
         return await _ended(self._starter.key_status)
 
     async def rotate_key(
-        self, *, dry_run: bool = False, progress: Callable[[int, int], object] | None = None
+        self, *, dry_run: bool = False, to: str | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
         """Gives the store a new key, or goes on with a change that was cut short. Calls `progress(done, of)` in the event loop."""
         loop = asyncio.get_running_loop()
@@ -281,7 +281,7 @@ class PartnerApp:
             if progress is not None:
                 loop.call_soon_threadsafe(progress, done, of)
 
-        return await _ended(self._starter.rotate_key, dry_run, tell)
+        return await _ended(self._starter.rotate_key, dry_run, to, tell)
 
     async def retire_key(self) -> dict[str, Any]:
         """Removes from this host's source every key that is not the store's."""

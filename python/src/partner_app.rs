@@ -366,9 +366,15 @@ impl PartnerApp {
     }
 
     /// Gives the store a new key while others go on working with it, or goes on with a change that was cut short. Calls `progress(done, of)`.
-    #[pyo3(signature = (*, dry_run=false, progress=None))]
-    fn rotate_key(&self, py: Python<'_>, dry_run: bool, progress: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
-        store::rotate_key(py, &self.handle, How::Here, &rotation(dry_run), progress)
+    #[pyo3(signature = (*, dry_run=false, to=None, progress=None))]
+    fn rotate_key(
+        &self,
+        py: Python<'_>,
+        dry_run: bool,
+        to: Option<String>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        store::rotate_key(py, &self.handle, How::Here, &rotation(dry_run, to), progress)
     }
 
     /// Removes from this host's source every key that is not the store's.
@@ -791,9 +797,10 @@ impl Starter {
         py: Python<'_>,
         done: Py<PyAny>,
         dry_run: bool,
+        to: Option<String>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        store::rotate_key(py, &self.handle, How::Tell(done), &rotation(dry_run), progress)
+        store::rotate_key(py, &self.handle, How::Tell(done), &rotation(dry_run, to), progress)
     }
 
     fn retire_key(&self, py: Python<'_>, done: Py<PyAny>) -> PyResult<Py<PyAny>> {
@@ -1168,8 +1175,8 @@ fn consent_request(
 }
 
 /// The document that the core reads a change of the store's key from.
-fn rotation(dry_run: bool) -> Value {
-    json!({ "dry_run": dry_run })
+fn rotation(dry_run: bool, to: Option<String>) -> Value {
+    json!({ "dry_run": dry_run, "to": to })
 }
 
 /// The document that the core reads an incident from.

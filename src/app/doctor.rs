@@ -164,6 +164,10 @@ impl App {
         found.extend(credentials.iter().map(|status| judge::credential(status, now)));
         let key = self.config().key.to_string();
         found.push(judge::store(&self.store_location(), &key, self.store_round_trip().await));
+        // A key that cannot be had was told of just now.
+        if let Ok(status) = self.key_status().await {
+            found.extend(judge::key(&status));
+        }
         let login = self.config().authority.login().clone();
         let answered = self.time_of_service().await;
         let proxies: Vec<_> = PROXY_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();

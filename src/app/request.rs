@@ -12,6 +12,7 @@ use super::incident::IncidentRequest;
 use super::rotate_key::RotationRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantRef;
+use crate::store::KeySource;
 
 /// A document out of JSON text.
 ///
@@ -53,7 +54,7 @@ impl IncidentRequest {
 }
 
 impl RotationRequest {
-    /// Out of `dry_run`, which may be left out.
+    /// Out of `dry_run` and `to` (a key source), which may be left out.
     ///
     /// Errors: `InvalidArgument` where it is another document.
     pub fn from_document(document: &Value) -> Result<Self> {
@@ -62,9 +63,12 @@ impl RotationRequest {
         struct Raw {
             #[serde(default)]
             dry_run: bool,
+            to: Option<String>,
         }
-        let Raw { dry_run } = read(document)?;
-        Ok(Self { dry_run })
+        let Raw { dry_run, to } = read(document)?;
+        let to = to.map(|to| to.parse::<KeySource>()).transpose();
+        let to = to.map_err(|_| Error::new(ErrorKind::InvalidArgument, "call", "to is not a key source"))?;
+        Ok(Self { dry_run, to })
     }
 }
 

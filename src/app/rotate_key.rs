@@ -1,17 +1,24 @@
 //! A new key for the store, while everybody goes on working: the order of the steps, which a kill cannot disturb.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
+#[cfg(feature = "keyvault")]
+use super::config::VaultOpener;
+#[cfg(feature = "keyvault")]
+use super::vault_key::VaultKey;
 use super::{App, Inner};
 use crate::audit::{Entry, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{KeyRotation, Known, Standing};
+use crate::store::{KeyProvider, KeyRotation, Known, Standing};
+
+pub use crate::store::KeySource;
 
 /// How a change of the key ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyRotated {
     /// A change that was cut short was brought to its end, and no new one begun.
     pub resumed: bool,
@@ -25,6 +32,8 @@ pub struct KeyRotated {
     pub prepared_only: bool,
     /// Other hosts use the store, each with a source of its own: there the old key goes by [`App::retire_key`].
     pub other_hosts: bool,
+    /// The line of the configuration that is to be changed where the store changes to another source. Until it is, the old source opens the store as well.
+    pub config_line: Option<String>,
 }
 
 /// What is wanted of a change of the store's key.
@@ -32,6 +41,8 @@ pub struct KeyRotated {
 pub struct RotationRequest {
     /// Only says what would be done.
     pub dry_run: bool,
+    /// The source that the store changes to; none: it keeps its own.
+    pub to: Option<KeySource>,
 }
 
 /// What a change of the store's key would do.
@@ -55,6 +66,8 @@ pub struct KeyPlan {
     pub prepares_only: bool,
     /// See [`KeyRotated::other_hosts`].
     pub other_hosts: bool,
+    /// See [`KeyRotated::config_line`].
+    pub config_line: Option<String>,
 }
 
 /// What became of the keys that are not the store's.
@@ -113,13 +126,15 @@ impl App {
     /// What [`rotate_key`](Self::rotate_key) would do. Changes nothing.
     ///
     /// Errors: those of [`key_status`](Self::key_status).
-    pub async fn plan_key_rotation(&self) -> Result<KeyPlan> {
+    pub async fn plan_key_rotation(&self, to: Option<&KeySource>) -> Result<KeyPlan> {
         let KeyStatus { source, held, rotation: standing, left } = self.key_status().await?;
         let rotation = self.inner().key_rotation()?;
         let makes_key = standing == "none" && held < 2;
         let grants = if standing == "none" { rotation.grants().await } else { Ok(left) };
         let other_hosts = rotation.has_copies();
+        let target = to.map(|to| self.inner().target(to)).transpose()?;
         Ok(KeyPlan {
+            config_line: target.map(|target| target.config_line),
             dry_run: true,
             source,
             held,
@@ -139,9 +154,9 @@ impl App {
         each: impl FnMut(u64, u64) + Send,
     ) -> Result<Value> {
         if request.dry_run {
-            return Ok(self.key_document(&self.plan_key_rotation().await?));
+            return Ok(self.key_document(&self.plan_key_rotation(request.to.as_ref()).await?));
         }
-        Ok(self.key_document(&self.rotate_key(each).await?))
+        Ok(self.key_document(&self.rotate_key(request.to.as_ref(), each).await?))
     }
 
     /// [`retire_key`](Self::retire_key), and the answer as a document.
@@ -167,15 +182,18 @@ impl App {
 
     /// Gives the store a new key, or brings a change that was cut short to its end: the new key beside the old one in the source, then the store's,
     /// then every record moved to it, then the old one removed. Others go on working with the store meanwhile. `each` hears how many grants are done, and of
-    /// how many. In a `postgres:` store whose key is not in a vault, a key that this call made is not made the store's by it: see
+    /// how many. `to` is another source that the store changes to: it gets both keys and keeps the new one, and so does the old source, so that
+    /// everybody goes on until the configuration says otherwise ([`KeyRotated::config_line`]). In a `postgres:` store whose key is not in a vault, a key that this call made is not made the store's by it: see
     /// [`KeyRotated::prepared_only`].
     ///
     /// Errors: `NotSupported` where the store or the source cannot; `StoreConflict` where another process is at it; those of the store and its key. After any of
     /// them nothing is lost, and the same call goes on.
-    pub async fn rotate_key(&self, each: impl FnMut(u64, u64) + Send) -> Result<KeyRotated> {
+    pub async fn rotate_key(&self, to: Option<&KeySource>, each: impl FnMut(u64, u64) + Send) -> Result<KeyRotated> {
         let inner = self.inner();
         let rotate = async {
             let rotation = inner.key_rotation()?;
+            let target = to.map(|to| inner.target(to)).transpose()?;
+            let (into, config_line) = target.map(|target| (target.provider, target.config_line)).unzip();
             let lease = inner.store.lease("key-rotation", PATIENCE).await?;
             let _alone = lease.ok_or_else(|| {
                 Error::new(ErrorKind::StoreConflict, "key", "another process is changing the store's key")
@@ -187,7 +205,8 @@ impl App {
                     false => format!("{} grants moved, {} unreadable", done.moved, done.unreadable),
                 });
             };
-            inner.recorded(entry, inner.rotate_key(rotation, each), tell).await
+            let done = inner.recorded(entry, inner.rotate_key(rotation, into, each), tell).await?;
+            Ok(KeyRotated { config_line, ..done })
         };
         rotate.await.map_err(|error: Error| error.in_operation("key"))
     }
@@ -203,13 +222,49 @@ impl App {
                     .with_hint("run `partnersam key rotate` to its end first"));
             }
             let entry = Entry::new("key-retire", Outcome::Ok, inner.clock.now());
-            inner.recorded(entry, rotation.retire(), |_, _| {}).await
+            inner.recorded(entry, rotation.retire(None), |_, _| {}).await
         };
         retire.await.map_err(|error: Error| error.in_operation("key"))
     }
 }
 
+/// The source that a store changes to.
+struct Target {
+    provider: Arc<dyn KeyProvider>,
+    config_line: String,
+}
+
 impl Inner {
+    /// What a store's key goes to.
+    ///
+    /// Errors: `InvalidArgument` where it is the configured one; `NotSupported` where a key cannot be put there; those of a vault's address.
+    fn target(&self, to: &KeySource) -> Result<Target> {
+        let source = match to {
+            KeySource::File(path) => KeySource::File(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            other => other.clone(),
+        };
+        if source == self.config.key {
+            return Err(Error::new(ErrorKind::InvalidArgument, "key", "the store's key lives there already")
+                .with_hint("leave the source out for a new key in the same place"));
+        }
+        let provider: Arc<dyn KeyProvider> = match &source {
+            #[cfg(feature = "keyvault")]
+            KeySource::KeyVault { address } => {
+                let (vaults, clock, retry) = (self.config.other_vaults.clone(), Arc::clone(&self.clock), self.retry);
+                let address = vaults.address(address)?;
+                let open =
+                    move || vaults.opening(address.clone(), VaultOpener::Named, None, None, Arc::clone(&clock), retry);
+                Arc::new(VaultKey::new(Arc::new(open)))
+            }
+            KeySource::Keyring { .. } | KeySource::File(_) => Arc::new(source.clone()),
+            _ => {
+                return Err(Error::new(ErrorKind::NotSupported, "key", "no key can be put into that source from here")
+                    .with_hint("name keyring, file:PATH or keyvault://NAME"));
+            }
+        };
+        Ok(Target { config_line: format!("key = {}", toml::Value::from(source.to_string())), provider })
+    }
+
     fn key_rotation(&self) -> Result<&dyn KeyRotation> {
         self.store.rotation().ok_or_else(|| {
             Error::new(ErrorKind::NotSupported, "key", "the key of this kind of store cannot be changed")
@@ -220,17 +275,20 @@ impl Inner {
     async fn rotate_key(
         &self,
         rotation: &dyn KeyRotation,
+        into: Option<Arc<dyn KeyProvider>>,
         mut each: impl FnMut(u64, u64) + Send,
     ) -> Result<KeyRotated> {
         let standing = rotation.standing().await?;
         let mut done =
             KeyRotated { resumed: standing.is_some(), other_hosts: rotation.has_copies(), ..KeyRotated::default() };
         if standing.is_none() {
-            if rotation.add().await? == Known::HereOnly {
+            // Where no other host has to be told first, the next step does that, too: and from a passphrase each time another key is made.
+            let is_alone = into.is_some() && !rotation.has_copies();
+            if !is_alone && rotation.add(into.clone()).await? == Known::HereOnly {
                 done.prepared_only = true;
                 return Ok(done);
             }
-            rotation.switch().await?;
+            rotation.switch(into.clone()).await?;
         }
         if standing != Some(Standing::Retiring) {
             let mut left = rotation.left().await?;
@@ -247,7 +305,7 @@ impl Inner {
             self.reseal_audit_key().await?;
             rotation.settle().await?;
         }
-        done.old_key_removed = rotation.retire().await?;
+        done.old_key_removed = rotation.retire(into).await?;
         Ok(done)
     }
 }

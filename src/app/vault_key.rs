@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::key::{KeyProvider, KeyRequest, StoreKey};
+use crate::store::key::{KeyProvider, KeyRequest, StoreKey, has_room};
 use crate::vault::{New, Opening, Vault};
 
 /// The secret's name where the address names none.
@@ -100,6 +100,16 @@ impl KeyProvider for VaultKey {
             let next = new.map_or_else(StoreKey::generate, |new| Ok(new.again()))?;
             put(&vault, &name, &[in_use, &next]).await?;
             Ok(next)
+        })
+    }
+
+    fn take_over(&self, _: &KeyRequest<'_>, keys: &[&StoreKey]) -> Result<()> {
+        self.wait(async |vault, name| {
+            let there = held(&vault, &name).await?.ok_or_else(missing);
+            if has_room(there, keys)? {
+                put(&vault, &name, keys).await?;
+            }
+            Ok(())
         })
     }
 

@@ -137,11 +137,38 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Takes over keys of another source: this one holds them from now on, in their order, and none else. Durable when it returns. What it holds already
+    /// is never written over.
+    ///
+    /// Errors: `InvalidArgument` where it holds another key; `NotSupported` where it cannot be written from here.
+    fn take_over(&self, request: &KeyRequest<'_>, keys: &[&StoreKey]) -> Result<()> {
+        let _ = (request, keys);
+        Err(unwritable("this source of keys takes no key from elsewhere")
+            .with_hint("name keyring, file:PATH or keyvault://NAME"))
+    }
+
     /// Removes every key but `kept`. False where that is for somebody else to do.
     fn retire(&self, request: &KeyRequest<'_>, kept: &StoreKey) -> Result<bool> {
         let _ = (request, kept);
         Ok(false)
     }
+}
+
+/// Whether `keys` are to be written to a source that holds `held`; not where they are there.
+///
+/// Errors: `InvalidArgument` where there is another key, `held`'s own but for `StoreKeyMissing`.
+pub(crate) fn has_room(held: Result<Vec<StoreKey>>, keys: &[&StoreKey]) -> Result<bool> {
+    let held = match held {
+        Err(missing) if missing.kind() == ErrorKind::StoreKeyMissing => return Ok(true),
+        held => held?,
+    };
+    // EXPOSE: compared, to see whether they are what an earlier attempt left.
+    if held.iter().map(StoreKey::expose).eq(keys.iter().map(|key| key.expose())) {
+        return Ok(false);
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "key", "the source to change to holds a key already").with_hint(
+        "name one that holds none; where it holds the store's key already, set `key` to it in the configuration",
+    ))
 }
 
 fn unwritable(message: &str) -> Error {
@@ -247,6 +274,22 @@ impl KeyProvider for KeySource {
             _ => return Err(unwritable("this source of keys takes no new one")),
         }
         Ok(next)
+    }
+
+    fn take_over(&self, request: &KeyRequest<'_>, keys: &[&StoreKey]) -> Result<()> {
+        let is_to_be_written = || has_room(self.keys(request), keys);
+        match self {
+            #[cfg(feature = "keyring")]
+            Self::Keyring { service, user } if is_to_be_written()? => {
+                keyring::put(service, user.as_deref().unwrap_or(request.store_id), keys)
+            }
+            Self::File(path) if is_to_be_written()? => file::make(path, keys),
+            #[cfg(feature = "keyring")]
+            Self::Keyring { .. } => Ok(()),
+            Self::File(_) => Ok(()),
+            _ => Err(unwritable("this source of keys takes no key from elsewhere")
+                .with_hint("name keyring, file:PATH or keyvault://NAME")),
+        }
     }
 
     fn takes_keys(&self) -> bool {

@@ -7,9 +7,12 @@
 //!
 //! Where several hosts use the store and each has a source of its own, the key is made first and nothing more: it is brought to every host, and then made the store's.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
+use crate::store::key::KeyProvider;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use steps::{NewKey, Rekeyed, Said, rekey};
@@ -72,11 +75,11 @@ pub trait KeyRotation: Send + Sync {
         false
     }
 
-    /// Puts a new key beside the one in use into the source.
-    fn add(&self) -> BoxFuture<'_, Result<Known>>;
+    /// Puts a new key beside the one in use into the source; both into `into`, too, where the store changes to that one.
+    fn add(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<Known>>;
 
     /// Makes the new key the store's.
-    fn switch(&self) -> BoxFuture<'_, Result<()>>;
+    fn switch(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<()>>;
 
     /// How many grants are still to be moved.
     fn left(&self) -> BoxFuture<'_, Result<u64>>;
@@ -87,8 +90,8 @@ pub trait KeyRotation: Send + Sync {
     /// Moves what else there is, and wipes the old key from the store.
     fn settle(&self) -> BoxFuture<'_, Result<()>>;
 
-    /// Removes the old key from its source. False where that is for somebody else to do.
-    fn retire(&self) -> BoxFuture<'_, Result<bool>>;
+    /// Removes the old key from its source, and from `into`. False where the first is for somebody else to do.
+    fn retire(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<bool>>;
 }
 
 /// What is the same in every database.

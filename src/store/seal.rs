@@ -204,6 +204,7 @@ impl Sealer {
     }
 
     /// Whether the key itself, and none before it, sealed what [`open_beside`](Self::open_beside) opens.
+    #[cfg(feature = "postgres")]
     pub(crate) fn is_current_beside(&self, label: &str, sealed: &[u8]) -> bool {
         self.is_current(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)
     }

@@ -123,6 +123,15 @@ static void store_key(void) {
     REQUIRE_OK(psam_key_rotate(app, NULL, NULL, &document, &error), &error);
     CHECK_HOLDS(document, "\"moved\":1", "\"old_key_removed\":true", "\"resumed\":false", "\"prepared_only\":false");
     CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"now\":true}", NULL, &document, &error), &error);
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"to\":\"nowhere\"}", NULL, &document, &error), &error);
+    char *file = text("%s/private/another-key", getenv("TMPDIR"));
+    char *request = text("{\"to\":\"file:%s\"}", file);
+    remove(file);
+    REQUIRE_OK(psam_key_rotate(app, request, NULL, &document, &error), &error);
+    CHECK_HOLDS(document, "\"moved\":1", "\"config_line\":\"key = ", "another-key");
+    remove(file);
+    free(request);
+    free(file);
     REQUIRE_OK(psam_key_retire(app, NULL, &document, &error), &error);
     CHECK_HOLDS(document, "\"old_key_removed\":true");
     psam_token *token = NULL;

@@ -73,6 +73,29 @@ def test_a_plan_of_a_rotation_says_all_and_does_nothing(place: Place) -> None:
     assert (lines(key_file), meta(place)) == (before, said)
 
 
+def test_the_check_up_tells_of_a_key_that_waits_for_somebody(place: Place) -> None:
+    key_file = place.home / "store-key"
+    before = lines(key_file)
+
+    def told() -> list[tuple[str, bool]]:
+        found = place.cli("doctor", place.partner, "--json").json["findings"]
+        return [(each["level"], "key rotate" in each["fix"]) for each in found if each["check"] == "store-key"]
+
+    assert told() == []
+    place.cli("key", "make", place.home / "next").expect()
+    key_file.write_text("\n".join([*before, *lines(place.home / "next"), ""]))
+    assert told() == [("warn", True)]
+    place.cli("key", "retire").expect()
+    # As a kill just before the last step leaves it.
+    with contextlib.closing(sqlite3.connect(place.store)) as connection:
+        connection.execute("INSERT INTO meta (name, value) VALUES ('retiring', x'')")
+        connection.commit()
+    assert told() == [("warn", True)]
+    assert "key rotate" in place.cli("status").expect().stderr
+    assert place.cli("key", "rotate", "--json").expect().json["resumed"]
+    assert told() == []
+
+
 def test_a_rotation_is_on_the_record_and_the_record_goes_on_under_the_new_key(place: Place) -> None:
     place.cli("key", "rotate").expect()
     place.cli("key", "rotate").expect()

@@ -122,6 +122,21 @@ def test_a_key_in_a_vault_is_changed_for_all_hosts_at_once(fleet: Fleet) -> None
         assert watching.running, watching.last_words()
 
 
+def test_hosts_change_from_files_of_their_own_to_a_vault(fleet: Fleet) -> None:
+    (partner,) = fleet.consents(1)
+    prepared = fleet.host("one")("key", "rotate", "--to", "keyvault://emulator", "--json").expect().json
+    assert (prepared["prepared_only"], prepared["config_line"]) == (True, 'key = "keyvault://emulator"')
+    fleet.key.unlink()
+    for name in ("one", "two"):
+        configure(fleet, name, prepared["config_line"])
+        fleet.host(name)("token", partner, "--for", "graph", "--fresh").expect()
+    done = rotate(fleet.host("one"))
+    assert (done["moved"], done["prepared_only"], done["other_hosts"]) == (1, False, False)
+    for name in ("one", "two"):
+        fleet.host(name)("renew", partner).expect()
+        assert fleet.host(name)("key", "show", "--json").expect().json["held"] == 1
+
+
 def test_the_audit_record_of_another_host_goes_on_under_the_new_key(fleet: Fleet) -> None:
     one, two = fleet.host("one"), fleet.host("two")
     audit = fleet.folder / "two" / "audit"

@@ -54,6 +54,19 @@ def test_a_store_gets_a_new_key_while_it_is_used(app: PartnerApp, home: Path) ->
     assert app.retire_key()["old_key_removed"] is True
 
 
+def test_a_key_changes_to_another_source(app: PartnerApp, home: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new-key"
+    assert app.rotate_key(to=f"file:{new}", dry_run=True)["config_line"] == f'key = "file:{new}"'
+    assert not new.exists()
+    done = app.rotate_key(to=f"file:{new}")
+    assert (done["moved"], done["config_line"]) == (1, f'key = "file:{new}"')
+    canary.know("a store", new.read_text().strip().rpartition(":")[2])
+    assert new.read_text().split() == key_of(home)
+    for wrong in ("passphrase", "nowhere", f"file:{new}"):
+        with pytest.raises(CallerError):
+            app.rotate_key(to=wrong)
+
+
 def test_what_a_change_of_keys_cannot_do_is_said(emulator: Emulator, home: Path) -> None:
     with open_app(emulator, home, store="memory:") as app:
         for ask in (app.key_status, app.rotate_key, app.retire_key):

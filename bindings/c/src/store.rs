@@ -38,12 +38,14 @@ pub unsafe extern "C" fn psam_key_status(
 /// Gives the store a new key while others go on working with it, or brings a change that was cut short to its end: the same call goes on after any error and after
 /// a kill. May wait, and long.
 ///
-/// request_json: one object with dry_run (true: says what would be done, and does nothing); NULL for none. cancel: ends the wait when it is tripped; NULL for none.
+/// request_json: one object with what is wanted of dry_run (true: says what would be done, and does nothing) and to (a source that the store changes to:
+/// "keyring", "file:PATH" or "keyvault://NAME", which holds no key yet); NULL for none. cancel: ends the wait when it is tripped; NULL for none.
 ///
 /// The document: store, resumed (a change that was cut short was brought to its end), moved and unreadable (grants), old_key_removed (false: somebody else
 /// removes it from its source), prepared_only (true: the new key was made and no more; bring both keys to every other host, and call again), and other_hosts
-/// (true: call psam_key_retire() on every other one). With dry_run: source, held, rotation, grants (that would be moved), makes_key, first_by_hand (true: the
-/// new key is put into its source by a person, first), prepares_only and other_hosts.
+/// (true: call psam_key_retire() on every other one), and config_line (the line of the configuration to change, where the store changes to another source;
+/// until then the old one opens it as well). With dry_run: source, held, rotation, grants (that would be moved), makes_key, first_by_hand (true: the
+/// new key is put into its source by a person, first), prepares_only, other_hosts and config_line.
 ///
 /// Errors: PSAM_ERROR_NOT_SUPPORTED where the store or the source cannot; PSAM_ERROR_STORE_CONFLICT where another process is at it.
 #[unsafe(no_mangle)]

@@ -5,6 +5,7 @@ use url::Url;
 use crate::app::credential::expiry::Standing;
 use crate::app::credentials::CredentialStatus;
 use crate::app::grants::{Condition, GrantStatus};
+use crate::app::rotate_key::KeyStatus;
 use crate::audience::Audience;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Retry};
@@ -137,6 +138,26 @@ pub(super) fn store(location: &str, key: &str, round_trip: Result<bool, Error>) 
         Err(error) => Finding::of_error_as(CHECK, Level::Fail, error),
     }
     .about(location)
+}
+
+/// The store's key, where something of it waits for somebody.
+pub(super) fn key(status: &KeyStatus) -> Option<Finding> {
+    const CHECK: &str = "store-key";
+    const GO_ON: &str = "you: run `partnersam key rotate`, which goes on where it was cut short";
+    let finding = match status.rotation {
+        "moving" => {
+            let left = format!("it is being changed, and {} grants are still under the old one", status.left);
+            Finding::warn(CHECK, left, GO_ON)
+        }
+        "retiring" => Finding::warn(CHECK, "it was changed, and the old one may still be in its source", GO_ON),
+        _ if status.held > 1 => Finding::warn(
+            CHECK,
+            "another key lies beside it in its source",
+            "you: `partnersam key rotate` makes it the store's, or goes on to; `partnersam key retire` removes it",
+        ),
+        _ => return None,
+    };
+    Some(finding.about(&status.source))
 }
 
 /// The way to the service: `proxies` are the names of the proxy variables that are set.

@@ -46,6 +46,18 @@ fn a_credential() {
 }
 
 #[test]
+fn the_store_s_key() {
+    let status = |rotation, held| KeyStatus { source: "keyring".to_owned(), held, rotation, left: 7 };
+    assert!(key(&status("none", 1)).is_none());
+    for (rotation, held) in [("moving", 2), ("moving", 1), ("retiring", 2), ("retiring", 1), ("none", 2)] {
+        let finding = key(&status(rotation, held));
+        assert!(finding.is_some());
+        finding.iter().for_each(|finding| check(finding, Level::Warn));
+    }
+    assert!(key(&status("moving", 2)).is_some_and(|finding| finding.message.contains("7 grants")));
+}
+
+#[test]
 fn the_store() {
     check(&store("sqlite:/x", "keyring", Ok(true)), Level::Pass);
     check(&store("memory:", "keyring", Ok(true)), Level::Warn);

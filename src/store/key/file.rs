@@ -28,12 +28,21 @@ pub(super) fn read_all(path: &Path) -> Result<Vec<StoreKey>> {
 
 /// Replaces what is in the file: the old lines or the new ones, whatever happens.
 pub(super) fn put(path: &Path, keys: &[&StoreKey]) -> Result<()> {
+    private_file::replace(path, text_of(keys).as_bytes())
+}
+
+/// Makes a file of these keys, where there is none.
+pub(super) fn make(path: &Path, keys: &[&StoreKey]) -> Result<()> {
+    private_file::create(path, text_of(keys).as_bytes())
+}
+
+fn text_of(keys: &[&StoreKey]) -> Zeroizing<String> {
     // Exact: a text that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(keys.len() * 64));
     for key in keys {
         text.push_str(&key.to_text());
     }
-    private_file::replace(path, text.as_bytes())
+    text
 }
 
 pub(super) fn no_key() -> Error {

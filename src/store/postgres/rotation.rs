@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{Journal, Place, PostgresStore, off_thread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
+use crate::store::key::KeyProvider;
 use crate::store::postgres::fault::failure;
 use crate::store::postgres::keys::Keys;
 use crate::store::postgres::link::Values;
@@ -78,14 +79,14 @@ impl KeyRotation for PostgresStore {
         !self.0.keys.is_shared()
     }
 
-    fn add(&self) -> BoxFuture<'_, Result<Known>> {
+    fn add(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<Known>> {
         async move {
             let meta = self.0.meta_with_key().await?;
             let is_shared = self.0.keys.is_shared();
             let add = move |meta: &Meta, source: &Arc<_>| {
                 let (said, source) = (meta.said().ok_or_else(no_key)?, Arc::as_ref(source));
                 let before = said.held(source)?;
-                said.add(source)?;
+                said.add(source, into.as_deref())?;
                 let is_new = !is_shared && said.held(source)? > before;
                 Ok(if is_new { Known::HereOnly } else { Known::Everywhere })
             };
@@ -94,11 +95,13 @@ impl KeyRotation for PostgresStore {
         .boxed()
     }
 
-    fn switch(&self) -> BoxFuture<'_, Result<()>> {
+    fn switch(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<()>> {
         async move {
             // Asked before the transaction: a prompt or a slow derivation must not keep others from writing.
             let meta = self.0.meta_with_key().await?;
-            let add = |meta: &Meta, source: &Arc<_>| meta.said().ok_or_else(no_key)?.add(Arc::as_ref(source));
+            let add = move |meta: &Meta, source: &Arc<_>| {
+                meta.said().ok_or_else(no_key)?.add(Arc::as_ref(source), into.as_deref())
+            };
             let new = self.0.keys.with_source(&meta, add).await?;
             let mut client = self.0.pool.private().await?;
             let transaction = begin(&mut client, HOLD_WRITERS).await?;
@@ -160,10 +163,12 @@ impl KeyRotation for PostgresStore {
         .boxed()
     }
 
-    fn retire(&self) -> BoxFuture<'_, Result<bool>> {
+    fn retire(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<bool>> {
         async move {
             let meta = self.0.meta_with_key().await?;
-            let retire = |meta: &Meta, source: &Arc<_>| meta.said().ok_or_else(no_key)?.retire(source);
+            let retire = move |meta: &Meta, source: &Arc<_>| {
+                meta.said().ok_or_else(no_key)?.retire(Arc::as_ref(source), into.as_deref())
+            };
             let is_alone = self.0.keys.with_source(&meta, retire).await?;
             let mut client = self.0.pool.private().await?;
             let transaction = begin(&mut client, BE_A_WRITER).await?;

@@ -111,10 +111,10 @@ async fn a_worker_with_least_rights_does_all_that_a_store_does_over_tls() {
     store.release_claims().await.unwrap();
     let protected = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND usename = 'partnersam_worker'";
     assert_ne!(server.sql(&name, protected), "0");
-    store.switch().await.unwrap();
+    store.switch(None).await.unwrap();
     assert_eq!(store.move_some(8).await.unwrap().seen, 1);
     store.settle().await.unwrap();
-    assert!(store.retire().await.unwrap());
+    assert!(store.retire(None).await.unwrap());
     assert!(store.remove_grant(&grant_key(1)).await.unwrap());
     // The schema is not the worker's to change.
     let fault = store.0.pool.query("DROP TABLE partnersam.grants", &[]).await.unwrap_err();

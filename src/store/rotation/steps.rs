@@ -1,10 +1,8 @@
 //! The steps of a change of keys that are the same in every database.
 
-use std::sync::Arc;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::WipedBytes;
-use crate::store::key::{Derivation, KeyProvider, KeyRequest, StoreKey};
+use crate::store::key::{Derivation, KeyProvider, KeyRequest, StoreKey, has_room};
 use crate::store::rows::{self, SealedGrant};
 use crate::store::seal::{Identity, Record, Sealer};
 use crate::store::{GrantKey, TokenKey};
@@ -33,6 +31,9 @@ pub(in crate::store) struct NewKey {
 
 /// How many former keys are kept: what waits on a host through more changes than these is lost to it.
 const MOST_FORMER: usize = 8;
+
+/// The source that a store changes to.
+pub(in crate::store) type Into<'a> = Option<&'a dyn KeyProvider>;
 
 impl Said<'_> {
     fn request<'a>(&'a self, derivation: &'a Derivation) -> KeyRequest<'a> {
@@ -74,11 +75,22 @@ impl Said<'_> {
         provider.keys(&self.request(self.derivation)).map(|keys| keys.len())
     }
 
-    /// Puts a new key into the source, or takes the one that was put there. May block.
-    pub(in crate::store) fn add(&self, provider: &dyn KeyProvider) -> Result<NewKey> {
-        let in_use = self.in_use(&provider.keys(&self.request(self.derivation))?)?;
+    /// Puts a new key into the source, or takes the one that was put there; `into` gets it too, where the store changes to another source. May block.
+    pub(in crate::store) fn add(&self, provider: &dyn KeyProvider, into: Into<'_>) -> Result<NewKey> {
+        let held = provider.keys(&self.request(self.derivation))?;
+        let in_use = self.in_use(&held)?;
+        if let Some(into) = into {
+            // Before anything is changed: there is no key, or what an earlier attempt left.
+            let next = StoreKey::following(&held, &in_use);
+            let left: Vec<&StoreKey> = next.iter().flat_map(|next| [&in_use, next]).collect();
+            has_room(into.keys(&self.request(self.derivation)), &left)?;
+        }
         let derivation = Derivation::generate()?;
-        let sealer = Sealer::new(provider.add(&self.request(&derivation), &in_use, None)?.expose());
+        let new = provider.add(&self.request(&derivation), &in_use, None)?;
+        if let Some(into) = into {
+            into.take_over(&self.request(self.derivation), &[&in_use, &new])?;
+        }
+        let sealer = Sealer::new(new.expose());
         let extra = [self.store_id.as_bytes()];
         let mut former = WipedBytes::new(Vec::with_capacity(32 * (MOST_FORMER + 1)));
         // EXPOSE: sealed with the new key, to open what was sealed before.
@@ -96,10 +108,18 @@ impl Said<'_> {
         })
     }
 
-    /// Leaves the key in use alone in its source.
-    pub(in crate::store) fn retire(&self, provider: &Arc<dyn KeyProvider>) -> Result<bool> {
+    /// Leaves the key in use alone in its source, and in the one that the store changed to.
+    pub(in crate::store) fn retire(&self, provider: &dyn KeyProvider, into: Into<'_>) -> Result<bool> {
         let request = self.request(self.derivation);
-        provider.retire(&request, &self.in_use(&provider.keys(&request)?)?)
+        let in_use = self.in_use(&provider.keys(&request)?)?;
+        if let Some(into) = into {
+            into.keys(&request).and_then(|keys| self.in_use(&keys)).map_err(|_| {
+                Error::new(ErrorKind::InvalidArgument, "key", "the change that was cut short did not go to that source")
+                    .with_hint("run `partnersam key rotate` without --to first, which brings it to its end")
+            })?;
+            into.retire(&request, &in_use)?;
+        }
+        provider.retire(&request, &in_use)
     }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::TransactionBehavior;
 
 use super::{Place, SqliteStore, off_thread};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::key::KeyProvider;
 use crate::store::rotation::{KeyRotation, Known, Moved, Standing};
 use crate::store::sqlite::commit::Open;
 use crate::store::sqlite::fault::failure;
@@ -83,13 +84,14 @@ impl KeyRotation for SqliteStore {
         .boxed()
     }
 
-    fn add(&self) -> BoxFuture<'_, Result<Known>> {
+    fn add(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<Known>> {
         async move {
             // An empty store gets its first key here.
             self.keys().await?;
-            off_thread(&self.0, |place| {
+            off_thread(&self.0, move |place| {
                 let meta = place.said()?;
-                meta.said().ok_or_else(no_key)?.add(place.keys.provider().as_ref()).map(drop)
+                let said = meta.said().ok_or_else(no_key)?;
+                said.add(place.keys.provider().as_ref(), into.as_deref()).map(drop)
             })
             .await?;
             Ok(Known::Everywhere)
@@ -97,10 +99,10 @@ impl KeyRotation for SqliteStore {
         .boxed()
     }
 
-    fn switch(&self) -> BoxFuture<'_, Result<()>> {
+    fn switch(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<()>> {
         async move {
             self.keys().await?;
-            off_thread(&self.0, Place::switch).await
+            off_thread(&self.0, move |place| place.switch(into.as_deref())).await
         }
         .boxed()
     }
@@ -142,11 +144,11 @@ impl KeyRotation for SqliteStore {
         .boxed()
     }
 
-    fn retire(&self) -> BoxFuture<'_, Result<bool>> {
+    fn retire(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<bool>> {
         async move {
-            let is_alone = off_thread(&self.0, |place| {
+            let is_alone = off_thread(&self.0, move |place| {
                 let meta = place.said()?;
-                meta.said().ok_or_else(no_key)?.retire(place.keys.provider())
+                meta.said().ok_or_else(no_key)?.retire(place.keys.provider().as_ref(), into.as_deref())
             })
             .await?;
             self.write(|open| schema::put_retired(open.connection)).await?;
@@ -163,11 +165,11 @@ impl Place {
         schema::meta(connection)
     }
 
-    fn switch(&self) -> Result<()> {
+    fn switch(&self, into: Option<&dyn KeyProvider>) -> Result<()> {
         // Asked before the transaction: a prompt or a slow derivation must not keep others from writing.
         let meta = self.said()?;
         let said = meta.said().ok_or_else(no_key)?;
-        let new = said.add(self.keys.provider().as_ref()).map_err(|error| self.at(error))?;
+        let new = said.add(self.keys.provider().as_ref(), into).map_err(|error| self.at(error))?;
         let mut slot = self.writer.lock();
         let connection = self.writer(&mut slot)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;

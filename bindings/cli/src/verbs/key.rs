@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use partnersam::app::rotate_key::{KeyPlan, KeyRotated, KeyStatus};
-use partnersam::store::create_key_file;
+use partnersam::store::{KeySource, create_key_file};
 
 use super::{End, Outcome};
 use crate::escape::for_terminal;
@@ -25,6 +25,7 @@ const ROTATE: &str = "\
 Examples:
   partnersam key rotate
   partnersam key rotate --dry-run
+  partnersam key rotate --to file:/etc/partnersam/key
   partnersam key rotate --json
 
 A new key is put beside the old one in its source, becomes the store's, and every grant and token is sealed anew with it; then the old one is removed. Others go on \
@@ -72,6 +73,10 @@ struct RotateArguments {
     #[arg(long)]
     dry_run: bool,
 
+    /// Change to another source: keyring, file:PATH or keyvault://NAME. It must hold no key yet
+    #[arg(long, value_name = "SOURCE")]
+    to: Option<KeySource>,
+
     #[command(flatten)]
     asked: Asked,
 }
@@ -113,7 +118,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
             }
         }
         What::Rotate(arguments) if arguments.dry_run => {
-            let plan = app.plan_key_rotation().await?;
+            let plan = app.plan_key_rotation(arguments.to.as_ref()).await?;
             if arguments.asked.json {
                 output::print(terminal, &app.key_document(&plan))?;
             } else {
@@ -123,7 +128,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         What::Rotate(arguments) => {
             let bar = progress_bar(terminal);
             let done = app
-                .rotate_key(|done, of| {
+                .rotate_key(arguments.to.as_ref(), |done, of| {
                     bar.set_length(of);
                     bar.set_position(done);
                 })
@@ -179,12 +184,19 @@ fn tell_plan(terminal: &Terminal, store: &str, plan: &KeyPlan) -> Result<(), cra
             terminal.print(format_args!("would take the new key that lies beside the old one in {source}"))?
         }
     }
+    if let Some(line) = &plan.config_line {
+        terminal.print(format_args!("would put both into the new source ({})", for_terminal(line)))?;
+    }
     if plan.prepares_only {
         return terminal.print(
             "and no more: both keys are to be brought to every other host that uses the store, before the next `partnersam key rotate`",
         );
     }
-    terminal.print(format_args!("would move {} grants of {store} to it, and then remove the old one", plan.grants))
+    terminal.print(format_args!("would move {} grants of {store} to it, and then remove the old one", plan.grants))?;
+    match &plan.config_line {
+        Some(line) => terminal.print(format_args!("then the configuration is to say {}", for_terminal(line))),
+        None => Ok(()),
+    }
 }
 
 fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Result<(), crate::failure::Failure> {
@@ -197,6 +209,12 @@ fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Re
         terminal.say(format_args!(
             "by hand: bring both keys, the old one first, to every other host that uses the store, then run `partnersam key rotate` again here"
         ));
+        if let Some(line) = &done.config_line {
+            terminal.say(format_args!(
+                "both are in the new source, too: {} in the configuration of each host",
+                for_terminal(line)
+            ));
+        }
         return Ok(());
     }
     let went_on = if done.resumed { " (a change that was cut short)" } else { "" };
@@ -217,6 +235,13 @@ fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Re
     }
     if done.other_hosts {
         terminal.say(format_args!("by hand: run `partnersam key retire` on every other host that uses the store"));
+    }
+    if let Some(line) = &done.config_line {
+        terminal.say(format_args!("by hand: set {} in the configuration", for_terminal(line)));
+        terminal.say(format_args!(
+            "until then the store opens with {}, which has the new key, too: when nothing uses it any more, remove it there",
+            for_terminal(source)
+        ));
     }
     Ok(())
 }

@@ -40,10 +40,10 @@ async fn read_all(uri: &str, source: &Arc<Several>) -> Vec<String> {
 }
 
 async fn rotate(store: &PostgresStore) {
-    store.switch().await.unwrap();
+    store.switch(None).await.unwrap();
     while store.move_some(64).await.unwrap().seen > 0 {}
     store.settle().await.unwrap();
-    store.retire().await.unwrap();
+    store.retire(None).await.unwrap();
 }
 
 #[tokio::test]
@@ -51,13 +51,13 @@ async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() 
     let (uri, source, before) = with_three_grants().await;
     // Each time a new process that knows nothing.
     let store = || open(&uri, &source);
-    assert_eq!(store().add().await.unwrap(), Known::HereOnly);
-    assert_eq!(store().add().await.unwrap(), Known::Everywhere);
+    assert_eq!(store().add(None).await.unwrap(), Known::HereOnly);
+    assert_eq!(store().add(None).await.unwrap(), Known::Everywhere);
     assert_eq!((source.held(), store().held().await.unwrap()), (vec![1, 2], 2));
     assert_eq!((read_all(&uri, &source).await, store().standing().await.unwrap()), (before.clone(), None));
-    store().switch().await.unwrap();
+    store().switch(None).await.unwrap();
     assert_eq!(read_all(&uri, &source).await, before);
-    assert_eq!(store().switch().await.unwrap_err().kind(), ErrorKind::StoreConflict);
+    assert_eq!(store().switch(None).await.unwrap_err().kind(), ErrorKind::StoreConflict);
     for left in [3, 2, 1, 0] {
         assert_eq!(store().left().await.unwrap(), left);
         assert_eq!(store().standing().await.unwrap(), Some(Standing::Moving));
@@ -69,8 +69,8 @@ async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() 
     assert_eq!(store().move_some(1).await.unwrap(), Moved::default());
     assert_eq!(store().standing().await.unwrap(), Some(Standing::Retiring));
     assert_eq!(read_all(&uri, &source).await, before);
-    store().retire().await.unwrap();
-    store().retire().await.unwrap();
+    store().retire(None).await.unwrap();
+    store().retire(None).await.unwrap();
     assert_eq!((source.held(), store().standing().await.unwrap()), (vec![2], None));
     assert_eq!(read_all(&uri, &source).await, before);
     let old = open(&uri, &Arc::new(Several::new(1)));
@@ -103,13 +103,13 @@ async fn hosts_with_the_old_key_in_memory_go_on_through_a_change_of_keys() {
         reader.grant(&grant_key(3)).await.unwrap().unwrap();
     }
     use_it().await;
-    rotating.switch().await.unwrap();
+    rotating.switch(None).await.unwrap();
     use_it().await;
     while rotating.move_some(1).await.unwrap().seen > 0 {
         use_it().await;
     }
     rotating.settle().await.unwrap();
-    rotating.retire().await.unwrap();
+    rotating.retire(None).await.unwrap();
     use_it().await;
     // Who only read meanwhile, each another kind of record first.
     let [of_a_token, of_a_consent, of_a_grant] = readers;
@@ -138,10 +138,10 @@ async fn no_renewal_is_lost_to_a_change_of_keys_beside_it() {
         .into();
     let rotating = open(&uri, &source);
     for _ in 0..5 {
-        rotating.switch().await.unwrap();
+        rotating.switch(None).await.unwrap();
         while rotating.move_some(1).await.unwrap().seen > 0 {}
         rotating.settle().await.unwrap();
-        rotating.retire().await.unwrap();
+        rotating.retire(None).await.unwrap();
     }
     until.store(true, Ordering::Relaxed);
     let fresh = open(&uri, &source);
@@ -184,7 +184,7 @@ async fn a_grant_that_is_being_written_while_the_key_changes_is_moved_like_all_o
     put(&store, 5, &grant_facts(), Expect::Absent).await;
     let rotating = open(&uri, &source);
     let moving = tokio::spawn(async move {
-        rotating.switch().await.unwrap();
+        rotating.switch(None).await.unwrap();
         rotating.move_some(64).await.unwrap();
         rotating
     });
@@ -200,7 +200,7 @@ async fn a_grant_that_is_being_written_while_the_key_changes_is_moved_like_all_o
 async fn a_renewal_that_is_being_written_while_its_grant_is_moved_is_not_written_over() {
     let (uri, source, _) = with_three_grants().await;
     let (store, rotating) = (open(&uri, &source), open(&uri, &source));
-    rotating.switch().await.unwrap();
+    rotating.switch(None).await.unwrap();
     store.grant(&grant_key(1)).await.unwrap();
     store.check_writable().await.unwrap();
     let slow = half_written(&store, 1, &grant_facts()).await;
@@ -266,11 +266,11 @@ async fn a_damaged_grant_is_left_as_it_is_and_a_store_of_the_version_before_is_b
     server.sql(name_in(&uri), "UPDATE partnersam.grants SET sealed = '\\x00' WHERE id = 2");
     server.sql(name_in(&uri), "UPDATE partnersam.meta SET value = '1' WHERE name = 'schema'");
     let store = open(&uri, &source);
-    store.switch().await.unwrap();
+    store.switch(None).await.unwrap();
     assert_eq!(server.sql(name_in(&uri), "SELECT value FROM partnersam.meta WHERE name = 'schema'"), "\\x32");
     assert_eq!(store.move_some(64).await.unwrap(), Moved { seen: 3, unreadable: 1 });
     store.settle().await.unwrap();
-    store.retire().await.unwrap();
+    store.retire(None).await.unwrap();
     let after = open(&uri, &source);
     assert!(after.grant(&grant_key(1)).await.unwrap().is_some());
     assert_eq!(after.grant(&grant_key(2)).await.unwrap_err().kind(), ErrorKind::StoreCorrupt);

@@ -49,13 +49,13 @@ async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() 
     let standing = async || SqliteStore::new(&path, source.clone()).unwrap().standing().await.unwrap();
     // Each time a new process that knows nothing.
     let store = || SqliteStore::new(&path, source.clone()).unwrap();
-    store().add().await.unwrap();
-    store().add().await.unwrap();
+    store().add(None).await.unwrap();
+    store().add(None).await.unwrap();
     assert_eq!(source.held(), [1, 2]);
     assert_eq!((read_all(&path, &source).await, standing().await), (before.clone(), None));
-    store().switch().await.unwrap();
+    store().switch(None).await.unwrap();
     assert_eq!((read_all(&path, &source).await, standing().await), (before.clone(), Some(Standing::Moving)));
-    assert_eq!(store().switch().await.unwrap_err().kind(), ErrorKind::StoreConflict);
+    assert_eq!(store().switch(None).await.unwrap_err().kind(), ErrorKind::StoreConflict);
     for left in [3, 2, 1, 0] {
         assert_eq!(store().left().await.unwrap(), left);
         assert_eq!(store().move_some(1).await.unwrap(), Moved { seen: left.min(1), unreadable: 0 });
@@ -64,8 +64,8 @@ async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() 
     reseal_beside(&store(), &path).await;
     store().settle().await.unwrap();
     assert_eq!((read_all(&path, &source).await, standing().await), (before.clone(), Some(Standing::Retiring)));
-    store().retire().await.unwrap();
-    store().retire().await.unwrap();
+    store().retire(None).await.unwrap();
+    store().retire(None).await.unwrap();
     assert_eq!(source.held(), [2]);
     assert_eq!((read_all(&path, &source).await, standing().await), (before, None));
     let old = SqliteStore::new(&path, Arc::new(FixedKey(1))).unwrap();
@@ -89,14 +89,14 @@ async fn a_process_with_the_old_key_in_memory_goes_on_through_a_change_of_keys()
         put_access(&old, 1).await.unwrap();
     };
     use_it().await;
-    rotating.switch().await.unwrap();
+    rotating.switch(None).await.unwrap();
     use_it().await;
     while rotating.move_some(1).await.unwrap().seen > 0 {
         use_it().await;
     }
     reseal_beside(&rotating, &path).await;
     rotating.settle().await.unwrap();
-    rotating.retire().await.unwrap();
+    rotating.retire(None).await.unwrap();
     use_it().await;
     assert!(old.pending(&app(), &[7; 32]).await.unwrap().is_some());
     assert!(old.open_beside("label", &beside(&path)).await.unwrap().is_some());
@@ -112,11 +112,11 @@ async fn a_process_that_only_reads_finds_what_was_moved_from_the_key_in_its_memo
         reader.grant(&grant_key(1)).await.unwrap().unwrap();
         readers.push(reader);
     }
-    rotating.switch().await.unwrap();
+    rotating.switch(None).await.unwrap();
     while rotating.move_some(64).await.unwrap().seen > 0 {}
     reseal_beside(&rotating, &fixture.path()).await;
     rotating.settle().await.unwrap();
-    rotating.retire().await.unwrap();
+    rotating.retire(None).await.unwrap();
     // Each asks for another kind of record first.
     assert!(readers.first().unwrap().grant(&grant_key(1)).await.unwrap().is_some());
     assert!(readers.get(1).unwrap().token(&token_key(1, "graph")).await.unwrap().is_some());
@@ -133,7 +133,7 @@ async fn what_was_copied_with_the_old_key_opens_nothing_that_is_written_after_a_
         .raw()
         .query_row("SELECT value FROM meta WHERE name = 'key_check'", (), |row| row.get::<_, Vec<u8>>(0))
         .unwrap();
-    store.switch().await.unwrap();
+    store.switch(None).await.unwrap();
     let kept: Vec<u8> =
         fixture.raw().query_row("SELECT value FROM meta WHERE name = 'previous_key'", (), |row| row.get(0)).unwrap();
     while store.move_some(64).await.unwrap().seen > 0 {}
@@ -157,11 +157,11 @@ async fn a_recovery_entry_and_a_damaged_grant_survive_a_change_of_keys() {
     store.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real-newer-token"), &grant_facts(), 1).await.unwrap();
     fixture.raw().execute("UPDATE grants SET sealed = x'00' WHERE id = 2", ()).unwrap();
     let other = SqliteStore::new(&fixture.path(), source.clone()).unwrap();
-    other.switch().await.unwrap();
+    other.switch(None).await.unwrap();
     let moved = other.move_some(64).await.unwrap();
     assert_eq!((moved.seen, moved.unreadable), (3, 1));
     other.settle().await.unwrap();
-    other.retire().await.unwrap();
+    other.retire(None).await.unwrap();
     let after = SqliteStore::new(&fixture.path(), source).unwrap();
     let grant = after.grant(&grant_key(1)).await.unwrap().unwrap();
     // EXPOSE: compared with what was rescued.
@@ -175,7 +175,7 @@ async fn what_was_rescued_under_the_new_key_is_not_set_aside_by_who_has_the_old_
     let open = || SqliteStore::new(&fixture.path(), source.clone()).unwrap();
     let (old, other) = (open(), open());
     old.grant(&grant_key(1)).await.unwrap().unwrap();
-    other.switch().await.unwrap();
+    other.switch(None).await.unwrap();
     while other.move_some(64).await.unwrap().seen > 0 {}
     other.settle().await.unwrap();
     other.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real-newer-token"), &grant_facts(), 1).await.unwrap();
