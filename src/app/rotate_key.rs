@@ -267,8 +267,15 @@ impl Inner {
 
     fn key_rotation(&self) -> Result<&dyn KeyRotation> {
         self.store.rotation().ok_or_else(|| {
+            let place = self.store.location();
+            // A vault has no compare-and-set: what one host seals anew another may have written meanwhile.
+            let hint = match place.split_once(':') {
+                Some(("memory", _)) => "set `store` to sqlite:PATH for one that outlives the process",
+                _ => "take the grants to another vault with another key: `partnersam store export`, then `store import` there",
+            };
             Error::new(ErrorKind::NotSupported, "key", "the key of this kind of store cannot be changed")
-                .with_context("store", self.store.location())
+                .with_hint(hint)
+                .with_context("store", place)
         })
     }
 

@@ -43,6 +43,29 @@ def host(tmp_path: Path, emulator: Emulator) -> Host:
     return make
 
 
+def test_a_new_key_for_a_vault_s_records_comes_with_another_vault(
+    host: Host, emulator: Emulator, tmp_path: Path
+) -> None:
+    old = host("old")
+    consent(old, emulator)
+    for ask in (("key", "rotate", "--json"), ("key", "show", "--json"), ("key", "rotate", "--dry-run", "--json")):
+        error = old(*ask).expect(1).json["error"]
+        assert (error["id"], "another vault" in error["hint"]) == ("NotSupported", True)
+    word, file = tmp_path / "passphrase", tmp_path / "grants.age"
+    word.write_text("only a test passphrase\n")
+    word.chmod(0o600)
+    old("store", "export", "--to", file, "--passphrase-file", word).expect()
+    new = host("new", store="keyvault://another")
+    new_key = tmp_path / "new-key"
+    new("key", "make", new_key).expect()
+    canary.know("the store", new_key.read_text().strip().rpartition(":")[2])
+    config = tmp_path / "new" / "config.toml"
+    config.write_text(config.read_text().replace(str(tmp_path / "key"), str(new_key)))
+    new("store", "import", file, "--passphrase-file", word).expect()
+    new("token", "fabrikam.com", "--for", "graph", "--fresh").expect()
+    old("token", "fabrikam.com", "--for", "graph").expect()
+
+
 def sdk(emulator: Emulator) -> SecretClient:
     app, ca = emulator.app(), str(emulator.ca_file)
     credential = ClientSecretCredential(
