@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -13,9 +14,10 @@ use tokio_postgres::{Client, Row, Transaction};
 use uuid::Uuid;
 
 use super::{Journal, Place, PostgresStore, off_thread};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::ids::TenantId;
 use crate::store::key::KeyProvider;
+use crate::store::lease::jittered;
 use crate::store::postgres::fault::failure;
 use crate::store::postgres::keys::Keys;
 use crate::store::postgres::link::Values;
@@ -30,8 +32,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 /// Waits for the writes that are on their way, and lets no other begin. Each of them is one statement.
 const HOLD_WRITERS: &str = "SET LOCAL lock_timeout = '5s';
     LOCK TABLE partnersam.grants, partnersam.pending_consents, partnersam.domains IN SHARE ROW EXCLUSIVE MODE";
-/// What any writer of grants holds.
-const BE_A_WRITER: &str = "SET LOCAL lock_timeout = '5s'; LOCK TABLE partnersam.grants IN ROW EXCLUSIVE MODE";
+/// What any writer of grants holds. Who moves many rows at once gives way, before the database takes him and another writer of many for locked in each other (a second).
+const BE_A_WRITER: &str = "SET LOCAL lock_timeout = '400ms'; LOCK TABLE partnersam.grants IN ROW EXCLUSIVE MODE";
 
 const GRANTS_LEFT: &str = "SELECT count(*) FROM partnersam.grants WHERE id > $1";
 const GRANTS_TO_MOVE: &str =
@@ -127,20 +129,7 @@ impl KeyRotation for PostgresStore {
     }
 
     fn move_some(&self, most: usize) -> BoxFuture<'_, Result<Moved>> {
-        async move {
-            let mut client = self.0.pool.private().await?;
-            let (transaction, keys, meta) = self.0.begin_to_move(&mut client).await?;
-            if meta.previous.is_none() {
-                return Ok(Moved::default());
-            }
-            let (last, moved) = move_grants(&transaction, &keys, meta.moved_to, rows::row_limit(most)).await?;
-            if let Some(last) = last {
-                schema::put_moved_to(transaction.client(), last).await?;
-            }
-            transaction.commit().await.map_err(failure)?;
-            Ok(moved)
-        }
-        .boxed()
+        giving_way(move || self.0.move_some(most)).boxed()
     }
 
     fn settle(&self) -> BoxFuture<'_, Result<()>> {
@@ -149,16 +138,7 @@ impl KeyRotation for PostgresStore {
                 let keys = self.0.fresh_keys().await?;
                 off_thread(&self.0, move |journal| journal.reseal(&keys.sealer)).await?;
             }
-            let mut client = self.0.pool.private().await?;
-            let (transaction, keys, meta) = self.0.begin_to_move(&mut client).await?;
-            if meta.previous.is_none() {
-                return Ok(());
-            }
-            move_pending(&transaction, &keys).await?;
-            schema::forget_previous_key(transaction.client()).await?;
-            transaction.commit().await.map_err(failure)?;
-            self.0.forget();
-            Ok(())
+            giving_way(|| self.0.settle()).await
         }
         .boxed()
     }
@@ -170,14 +150,7 @@ impl KeyRotation for PostgresStore {
                 meta.said().ok_or_else(no_key)?.retire(Arc::as_ref(source), into.as_deref())
             };
             let is_alone = self.0.keys.with_source(&meta, retire).await?;
-            let mut client = self.0.pool.private().await?;
-            let transaction = begin(&mut client, BE_A_WRITER).await?;
-            // Not that of a change that was begun meanwhile.
-            if meta_in(&transaction).await?.key_check == meta.key_check {
-                schema::put_retired(transaction.client()).await?;
-            }
-            transaction.commit().await.map_err(failure)?;
-            self.0.forget();
+            giving_way(|| self.0.be_retired(&meta)).await?;
             Ok(is_alone)
         }
         .boxed()
@@ -195,6 +168,45 @@ impl Place {
     async fn meta_with_key(&self) -> Result<Meta> {
         self.keys().await?;
         self.meta_now().await?.ok_or_else(no_key)
+    }
+
+    async fn move_some(&self, most: usize) -> Result<Moved> {
+        let mut client = self.pool.private().await?;
+        let (transaction, keys, meta) = self.begin_to_move(&mut client).await?;
+        if meta.previous.is_none() {
+            return Ok(Moved::default());
+        }
+        let (last, moved) = move_grants(&transaction, &keys, meta.moved_to, rows::row_limit(most)).await?;
+        if let Some(last) = last {
+            schema::put_moved_to(transaction.client(), last).await?;
+        }
+        transaction.commit().await.map_err(failure)?;
+        Ok(moved)
+    }
+
+    async fn settle(&self) -> Result<()> {
+        let mut client = self.pool.private().await?;
+        let (transaction, keys, meta) = self.begin_to_move(&mut client).await?;
+        if meta.previous.is_none() {
+            return Ok(());
+        }
+        move_pending(&transaction, &keys).await?;
+        schema::forget_previous_key(transaction.client()).await?;
+        transaction.commit().await.map_err(failure)?;
+        self.forget();
+        Ok(())
+    }
+
+    async fn be_retired(&self, meta: &Meta) -> Result<()> {
+        let mut client = self.pool.private().await?;
+        let transaction = begin(&mut client, BE_A_WRITER).await?;
+        // Not that of a change that was begun meanwhile.
+        if meta_in(&transaction).await?.key_check == meta.key_check {
+            schema::put_retired(transaction.client()).await?;
+        }
+        transaction.commit().await.map_err(failure)?;
+        self.forget();
+        Ok(())
     }
 
     async fn grants_after(&self, id: i64) -> Result<u64> {
@@ -216,6 +228,21 @@ impl Place {
         }
         Err(Error::new(ErrorKind::StoreConflict, "key", "another process is changing the store's key"))
     }
+}
+
+/// Does it again where others hold what it needs.
+async fn giving_way<T, F: Future<Output = Result<T>>>(work: impl Fn() -> F) -> Result<T> {
+    /// Together some seconds: statements of others end in less.
+    const TIMES: u32 = 10;
+    for attempt in 1.. {
+        match work().await {
+            Err(error) if attempt < TIMES && error.kind().retry() == Retry::After => {
+                tokio::time::sleep(jittered(Duration::from_millis(50))).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(Error::new(ErrorKind::StoreConflict, "key", "other processes hold the records all the time"))
 }
 
 async fn begin<'a>(client: &'a mut Client, lock: &str) -> Result<Transaction<'a>> {

@@ -214,6 +214,20 @@ async fn a_renewal_that_is_being_written_while_its_grant_is_moved_is_not_written
     assert_eq!(open(&uri, &source).grant(&grant_key(1)).await.unwrap().unwrap().generation, 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_moves_records_gives_way_to_a_writer_that_takes_its_time() {
+    let (uri, source, _) = with_three_grants().await;
+    let (store, rotating) = (open(&uri, &source), open(&uri, &source));
+    rotating.switch(None).await.unwrap();
+    let slow = half_written(&store, 2, &grant_facts()).await;
+    let moving = tokio::spawn(async move { rotating.move_some(64).await });
+    until_it_waits(&uri, &moving).await;
+    // Longer than it waits for one lock.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    slow.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(moving.await.unwrap().unwrap(), Moved { seen: 3, unreadable: 0 });
+}
+
 #[tokio::test]
 async fn what_waits_in_a_file_on_another_host_opens_after_several_changes_of_keys() {
     let (uri, source, _) = with_three_grants().await;
