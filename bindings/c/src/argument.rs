@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::NonNull;
 
-use partnersam::{Audience, Error, ErrorKind, Result};
+use partnersam::{Audience, Error, ErrorKind, Result, TenantRef};
 
 /// A text longer than this is a mistake, or an attack: 1 MiB.
 const MOST_TEXT: usize = 1 << 20;
@@ -40,6 +40,26 @@ pub(crate) unsafe fn optional_text<'a>(text: *const c_char, name: &str) -> Resul
     text.to_str()
         .map(Some)
         .map_err(|error| invalid(format!("{name} is not valid UTF-8 at byte {}", error.valid_up_to())))
+}
+
+/// A tenant's id or domain, which must be there.
+///
+/// # Safety
+///
+/// As for [`text`].
+pub(crate) unsafe fn tenant(name: *const c_char, what: &str) -> Result<TenantRef> {
+    // SAFETY: the caller's promise, passed on.
+    unsafe { text(name, what) }?.parse()
+}
+
+/// A tenant's id or domain, or none where it is null.
+///
+/// # Safety
+///
+/// As for [`text`].
+pub(crate) unsafe fn optional_tenant(name: *const c_char, what: &str) -> Result<Option<TenantRef>> {
+    // SAFETY: the caller's promise, passed on.
+    unsafe { optional_text(name, what) }?.map(str::parse).transpose()
 }
 
 /// A list of audiences, separated by commas; empty where it is null.

@@ -11,7 +11,7 @@ use partnersam::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::app::{AppObject, psam_app};
-use crate::argument::{Options, Out, audiences, flags, optional_text, options, text};
+use crate::argument::{Options, Out, audiences, flags, optional_text, options, tenant, text};
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::error::psam_error;
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn psam_consent_begin(
         // SAFETY: the rules for structs of options in the header's preamble.
         let options = unsafe { self::options(options) }?;
         // SAFETY: the rules for texts in the header's preamble.
-        let mut request = ConsentRequest::new(unsafe { text(partner, "partner") }?.parse()?);
+        let mut request = ConsentRequest::new(unsafe { tenant(partner, "partner") }?);
         // SAFETY: as above.
         request.audiences = unsafe { self::audiences(audiences, "audiences") }?;
         // SAFETY: as above.

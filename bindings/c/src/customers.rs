@@ -2,17 +2,14 @@
 
 use std::ffi::c_char;
 
-use partnersam::TenantRef;
 use partnersam::app::customers::CustomersRequest;
 use partnersam::app::customers::report::{ListReport, Run};
-use partnersam::app::request::document;
 use partnersam::blocking::App;
-use partnersam::error::Result;
 
 use crate::app::psam_app;
-use crate::argument::{optional_text, text};
+use crate::argument::{optional_tenant, optional_text};
 use crate::cancel::psam_cancel;
-use crate::document::{Interrupt, answer, psam_document};
+use crate::document::{Interrupt, answer, asked, psam_document};
 use crate::error::psam_error;
 use crate::status::psam_status;
 
@@ -31,7 +28,7 @@ pub unsafe extern "C" fn psam_customers_list(
 ) -> psam_status {
     let make = |app: &App, interrupt: Interrupt<'_>| {
         // SAFETY: the rules for texts in the header's preamble.
-        let partner = unsafe { optional_text(partner, "partner") }?.map(str::parse::<TenantRef>).transpose()?;
+        let partner = unsafe { optional_tenant(partner, "partner") }?;
         // SAFETY: the rules for texts in the header's preamble.
         let purpose = unsafe { optional_text(purpose, "purpose") }?.map(str::to_owned);
         app.run(
@@ -63,11 +60,10 @@ pub unsafe extern "C" fn psam_customers_plan(
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
-    let make = |app: &App, interrupt: Interrupt<'_>| {
-        // SAFETY: the rules for texts in the header's preamble.
-        let request = request(unsafe { text(request_json, "request_json") }?)?;
-        app.run(|app| async move { app.customers_document(Run::Plan, &request, |_, _| {}).await }, interrupt)
-    };
+    let work =
+        |app: partnersam::App, request| async move { app.customers_document(Run::Plan, &request, |_, _| {}).await };
+    // SAFETY: the rules for texts in the header's preamble.
+    let make = unsafe { asked(request_json, CustomersRequest::from_document, work) };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("customers", app, cancel, out, error, make) }
 }
@@ -83,15 +79,10 @@ pub unsafe extern "C" fn psam_customers_apply(
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
-    let make = |app: &App, interrupt: Interrupt<'_>| {
-        // SAFETY: the rules for texts in the header's preamble.
-        let request = request(unsafe { text(request_json, "request_json") }?)?;
-        app.run(|app| async move { app.customers_document(Run::Apply, &request, |_, _| {}).await }, interrupt)
-    };
+    let work =
+        |app: partnersam::App, request| async move { app.customers_document(Run::Apply, &request, |_, _| {}).await };
+    // SAFETY: the rules for texts in the header's preamble.
+    let make = unsafe { asked(request_json, CustomersRequest::from_document, work) };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("customers", app, cancel, out, error, make) }
-}
-
-fn request(json: &str) -> Result<CustomersRequest> {
-    CustomersRequest::from_document(&document(json)?)
 }

@@ -3,11 +3,10 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use partnersam::TenantRef;
 use partnersam::app::doctor::{DoctorRequest, Level};
 
 use crate::app::{AppObject, psam_app};
-use crate::argument::{Out, optional_text};
+use crate::argument::{Out, optional_tenant};
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::error::psam_error;
@@ -60,9 +59,9 @@ pub unsafe extern "C" fn psam_doctor(
         // SAFETY: the rules for results in the header's preamble.
         let out = unsafe { Out::required(out, "out") }?;
         // SAFETY: the rules for texts in the header's preamble.
-        let partner = unsafe { optional_text(partner, "partner") }?.map(str::parse::<TenantRef>).transpose()?;
+        let partner = unsafe { optional_tenant(partner, "partner") }?;
         // SAFETY: the rules for texts in the header's preamble.
-        let customer = unsafe { optional_text(customer, "customer") }?.map(str::parse::<TenantRef>).transpose()?;
+        let customer = unsafe { optional_tenant(customer, "customer") }?;
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(cancel)?;
         watch.check()?;

@@ -3,12 +3,14 @@
 use std::ffi::c_char;
 use std::ptr;
 
+use partnersam::app::request;
 use partnersam::blocking::App;
 use partnersam::error::Result;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::app::{AppObject, psam_app};
-use crate::argument::Out;
+use crate::argument::{Out, text};
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::error::psam_error;
@@ -70,4 +72,24 @@ pub(crate) unsafe fn answer<T: Serialize>(
     };
     // SAFETY: the caller's promise, passed on.
     unsafe { call(operation, error, body) }
+}
+
+/// What [`answer`] is to run for an operation that is asked for by a document, too: reads the request at `request_json` and does `work` with it.
+///
+/// # Safety
+///
+/// As for the texts in the header's preamble, until the result was called.
+pub(crate) unsafe fn asked<R, F>(
+    request_json: *const c_char,
+    read: impl FnOnce(&Value) -> Result<R>,
+    work: impl FnOnce(partnersam::App, R) -> F,
+) -> impl FnOnce(&App, Interrupt<'_>) -> Result<Value>
+where
+    F: Future<Output = Result<Value>>,
+{
+    move |app, interrupt| {
+        // SAFETY: the caller's promise, passed on.
+        let request = read(&request::document(unsafe { text(request_json, "request_json") }?)?)?;
+        app.run(|app| work(app, request), interrupt)
+    }
 }

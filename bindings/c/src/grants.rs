@@ -3,7 +3,6 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use partnersam::TenantRef;
 use partnersam::app::consent::ConsentOptions;
 use partnersam::app::grants::GrantStatus;
 use partnersam::app::import::ImportOptions;
@@ -14,7 +13,7 @@ use partnersam::secret::RefreshToken;
 use serde::Serialize;
 
 use crate::app::{AppObject, psam_app};
-use crate::argument::{Out, audiences, optional_text, text};
+use crate::argument::{Out, audiences, optional_text, tenant, text};
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::consent::{ConsentedObject, consent_options, psam_consented};
@@ -246,7 +245,7 @@ pub unsafe extern "C" fn psam_grant_import(
         // SAFETY: the rules for results in the header's preamble.
         let out = unsafe { Out::required(out, "out") }?;
         // SAFETY: the rules for texts in the header's preamble.
-        let partner: TenantRef = unsafe { text(partner, "partner") }?.parse()?;
+        let partner = unsafe { tenant(partner, "partner") }?;
         // SAFETY: as above.
         let refresh_token = RefreshToken::new(unsafe { text(refresh_token, "refresh_token") }?.trim());
         // SAFETY: as above.
@@ -282,7 +281,7 @@ pub unsafe extern "C" fn psam_grant_renew(
         // SAFETY: the rules for results in the header's preamble.
         let out = unsafe { Out::optional(expires_on) };
         // SAFETY: the rules for texts in the header's preamble.
-        let partner: TenantRef = unsafe { text(partner, "partner") }?.parse()?;
+        let partner = unsafe { tenant(partner, "partner") }?;
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(cancel)?;
         watch.check()?;
@@ -332,7 +331,7 @@ pub unsafe extern "C" fn psam_grant_revoke(
         // SAFETY: the rules for results in the header's preamble.
         let out = unsafe { Out::optional(removed) };
         // SAFETY: the rules for texts in the header's preamble.
-        let partner: TenantRef = unsafe { text(partner, "partner") }?.parse()?;
+        let partner = unsafe { tenant(partner, "partner") }?;
         let app = handle::get::<AppObject>(app)?;
         let watch = Watch::over(cancel)?;
         watch.check()?;

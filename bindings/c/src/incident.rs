@@ -2,17 +2,14 @@
 
 use std::ffi::c_char;
 
-use partnersam::TenantRef;
 use partnersam::app::incident::{IncidentRequest, RevokeOptions, plan_document};
 use partnersam::app::report::RevokeReport;
-use partnersam::app::request::document;
 use partnersam::blocking::App;
-use partnersam::error::Result;
 
 use crate::app::psam_app;
-use crate::argument::{flags, text};
+use crate::argument::{flags, tenant};
 use crate::cancel::psam_cancel;
-use crate::document::{Interrupt, answer, psam_document};
+use crate::document::{Interrupt, answer, asked, psam_document};
 use crate::error::psam_error;
 use crate::status::psam_status;
 
@@ -40,7 +37,7 @@ pub unsafe extern "C" fn psam_grant_revoke_with(
 ) -> psam_status {
     let make = |app: &App, interrupt: Interrupt<'_>| {
         // SAFETY: the rules for texts in the header's preamble.
-        let partner: TenantRef = unsafe { text(partner, "partner") }?.parse()?;
+        let partner = unsafe { tenant(partner, "partner") }?;
         let flags = self::flags(flags, PSAM_REVOKE_EVERYWHERE | PSAM_REVOKE_CUSTOMER_CONSENTS)?;
         let options = RevokeOptions {
             everywhere: flags & PSAM_REVOKE_EVERYWHERE != 0,
@@ -74,11 +71,9 @@ pub unsafe extern "C" fn psam_incident_plan(
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
-    let make = |app: &App, interrupt: Interrupt<'_>| {
-        // SAFETY: the rules for texts in the header's preamble.
-        let request = request(unsafe { text(request_json, "request_json") }?)?;
-        app.run(|app| async move { Ok(plan_document(&app.plan_incident(&request).await?)) }, interrupt)
-    };
+    let work = |app: partnersam::App, request| async move { Ok(plan_document(&app.plan_incident(&request).await?)) };
+    // SAFETY: the rules for texts in the header's preamble.
+    let make = unsafe { asked(request_json, IncidentRequest::from_document, work) };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("incident", app, cancel, out, error, make) }
 }
@@ -100,15 +95,10 @@ pub unsafe extern "C" fn psam_incident_run(
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
-    let make = |app: &App, interrupt: Interrupt<'_>| {
-        // SAFETY: the rules for texts in the header's preamble.
-        let request = request(unsafe { text(request_json, "request_json") }?)?;
-        app.run(|app| async move { Ok(app.run_incident(&request, |_| {}).await?.to_document(true)) }, interrupt)
-    };
+    let work =
+        |app: partnersam::App, request| async move { Ok(app.run_incident(&request, |_| {}).await?.to_document(true)) };
+    // SAFETY: the rules for texts in the header's preamble.
+    let make = unsafe { asked(request_json, IncidentRequest::from_document, work) };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("incident", app, cancel, out, error, make) }
-}
-
-fn request(json: &str) -> Result<IncidentRequest> {
-    IncidentRequest::from_document(&document(json)?)
 }

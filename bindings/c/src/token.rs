@@ -10,7 +10,7 @@ use partnersam::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::app::{AppObject, psam_app};
-use crate::argument::{Options, Out, optional_text, options, text};
+use crate::argument::{Options, Out, optional_tenant, optional_text, options, text};
 use crate::boundary::{call, free, read};
 use crate::cancel::{Watch, psam_cancel};
 use crate::error::psam_error;
@@ -167,9 +167,9 @@ pub unsafe extern "C" fn psam_token_get(
         // SAFETY: the rules for texts in the header's preamble.
         let mut request = TokenRequest::new(unsafe { text(audience, "audience") }?.parse()?);
         // SAFETY: as above.
-        request.partner = unsafe { optional_text(partner, "partner") }?.map(str::parse).transpose()?;
+        request.partner = unsafe { optional_tenant(partner, "partner") }?;
         // SAFETY: as above.
-        request.customer = unsafe { optional_text(customer, "customer") }?.map(str::parse).transpose()?;
+        request.customer = unsafe { optional_tenant(customer, "customer") }?;
         // SAFETY: as above.
         request.claims = unsafe { optional_text(options.claims, "claims") }?.map(str::to_owned);
         // SAFETY: as above.
