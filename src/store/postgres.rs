@@ -3,8 +3,8 @@
 //! tokio-postgres and not sqlx: one connection carries many statements at once and tells of notifications by the way, and the build gets neither a pool, a
 //! macro crate nor a second TLS stack.
 //!
-//! Each operation is one statement, or a look and a guarded write. Where an answer got lost the record is looked at again: a sealed value is unlike any other,
-//! so what is there tells whether our write is. What could not be written is kept in a recovery journal on this host.
+//! Each operation is one statement, or a look and a guarded write (`turn` is the exception). Where an answer got lost the record is looked at again: a sealed
+//! value is unlike any other, so what is there tells whether our write is. What could not be written is kept in a recovery journal on this host.
 
 mod address;
 mod fault;
@@ -15,6 +15,7 @@ mod records;
 mod rotation;
 mod schema;
 mod tls;
+mod turn;
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -358,7 +359,11 @@ impl Place {
             let record = old.map(|old| (old.generation, old.is_dead));
             // Whoever removes a grant takes its entries away before it removes the record for the last time.
             let Some(expect) = over(heading.replaces, record).filter(|_| entry.is_kept()) else { return Ok(()) };
-            if let Written::Yes(_) = self.compare_and_set(&heading.key, (&plain, &facts), expect, None).await? {
+            let written = match expect {
+                Expect::Absent => self.admit(entry, (&plain, &facts)).await?,
+                expect => self.compare_and_set(&heading.key, (&plain, &facts), expect, None).await?,
+            };
+            if let Written::Yes(_) = written {
                 return Ok(());
             }
         }
@@ -548,6 +553,10 @@ impl GrantStore for PostgresStore {
             let tenant = tenant.as_slice();
             let owner = Owner::new(key, &tenant);
             let remove = async || {
+                // Whoever read an entry before it was taken away, by this removal or one that was cut short, may be about to write it.
+                if self.0.journal.is_some() {
+                    turn::wait(&self.0.pool, key).await?;
+                }
                 let values = joined(&owner.values(), &[(&payload, Type::TEXT)]);
                 let removed = self.0.write_again(records::REMOVE_GRANT, &values).await?;
                 Ok::<_, Error>(removed.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default() > 0)

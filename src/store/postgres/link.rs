@@ -24,7 +24,7 @@ use crate::store::postgres::records::Value;
 use crate::store::postgres::tls::{self, Tls};
 
 /// How long a statement may take to be answered. After that the connection counts as broken.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// After a connection failed, callers are told so at once for this long, instead of each waiting for another attempt.
 const GIVEN_UP: Duration = Duration::from_millis(500);

@@ -247,6 +247,61 @@ async fn what_waits_beside_the_store_is_in_its_place_before_a_grant_is_read() {
     assert!(!Journal::beside(&journal).is_in_use());
 }
 
+/// A record of this grant that is being made, as far as anybody sees: a row of the same key whose transaction goes on.
+const OCCUPY: &str = "INSERT INTO partnersam.grants (authority, client_id, tenant, user_oid, generation, is_dead, renew_after, expires_on, wrapped_key, sealed)
+    VALUES ($1, $2, $3, '', 1, false, 0, 0, '', '')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_that_is_removed_while_its_rescued_consent_comes_to_its_place_stays_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let uri = shared().database();
+    let open = || store_with(&uri, Arc::new(FixedKey(1)), PasswordSource::default(), Some(&journal));
+    let (applying, removing) = (open(), open());
+    put(&removing, 2, &grant_facts(), Expect::Absent).await;
+    applying.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+    // Holds up the write of whoever has looked and found no record.
+    let mut client = applying.0.pool.private().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    let (key, tenant) = (grant_key(1), tenant(1).uuid().into_bytes());
+    let tenant = tenant.as_slice();
+    transaction.query_typed(OCCUPY, &Owner::new(&key, &tenant).values()).await.unwrap();
+    let waiting = |what: &str| {
+        let sql = format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = '{what}'");
+        shared().sql(name_in(&uri), &sql) == "1"
+    };
+    let applied = tokio::spawn(async move { applying.0.recover().await });
+    while !waiting("transactionid") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let removed = tokio::spawn(async move { removing.remove_grant(&grant_key(1)).await.unwrap() });
+    while !removed.is_finished() && !waiting("advisory") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    transaction.rollback().await.unwrap();
+    applied.await.unwrap();
+    assert!(removed.await.unwrap());
+    assert!(open().grant(&grant_key(1)).await.unwrap().is_none());
+    assert!(!Journal::beside(&journal).is_in_use());
+}
+
+#[tokio::test]
+async fn an_entry_that_was_taken_away_after_it_was_read_is_not_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let uri = shared().database();
+    let open = || store_with(&uri, Arc::new(FixedKey(1)), PasswordSource::default(), Some(&journal));
+    let store = open();
+    store.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+    let entry = Journal::beside(&journal).entries().unwrap().remove(0);
+    assert!(open().remove_grant(&grant_key(1)).await.unwrap());
+    let plain = entry.open(&store.0.keys().await.unwrap().sealer).unwrap();
+    // After the look, which has found it: the last word is had in the transaction.
+    assert_eq!(store.0.admit(&entry, (&plain, &grant_facts())).await.unwrap(), Written::Lost(None));
+    store.0.apply(&entry).await.unwrap();
+    assert!(store.grant(&grant_key(1)).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_store_that_goes_away_is_degraded_and_comes_back_by_itself() {
     let mut server = Server::start("on");
