@@ -229,6 +229,15 @@ typedef struct psam_consent_options {
 } psam_consent_options;
 
 /*
+ Told of each thing that an operation has done, a customer, a step, a partner, in the order in which they end. `done`: how many that makes. `total`: how
+ many there are; 0 while that is not known. `item_json`: the thing itself, as it will stand in the operation's document; good during the call only.
+
+ It is called on the thread that called the operation, and within that call. It must return: a longjmp() or a C++ exception that leaves it is undefined
+ behaviour. It may trip a psam_cancel; a function that waits returns PSAM_ERROR_NOT_SUPPORTED there.
+ */
+typedef void (*psam_progress)(void *user_data, size_t done, size_t total, const char *item_json);
+
+/*
  How a check went: one of the PSAM_LEVEL_ constants.
  */
 typedef int32_t psam_level;
@@ -1221,12 +1230,14 @@ psam_status psam_grant_renew(const struct psam_app *app,
 
 /*
  Renews every grant that is due within so many days; run it once a day. A partner's failure is in the document and does not stop the others: renewed,
- failed, and partners, each with partner, expires_on and error. May wait.
+ failed, and partners, each with partner, expires_on and error. May wait, and long.
 
- cancel: ends the wait when it is tripped; NULL for none.
+ progress: told of each partner as it is done; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is tripped; NULL for none.
  */
 psam_status psam_grants_renew_due(const struct psam_app *app,
                                   uint32_t within_days,
+                                  psam_progress progress,
+                                  void *user_data,
                                   const struct psam_cancel *cancel,
                                   struct psam_document **out,
                                   struct psam_error **error);
@@ -1353,13 +1364,16 @@ psam_status psam_customers_list(const struct psam_app *app,
  not stop the others. May wait.
 
  request_json: one object with grants (what stands in a grants file: display_name and grants) or grants_file (its path), and, where they are wanted,
- partner, customers (a list; all when it is left out), and purpose. cancel: ends the wait when it is tripped; NULL for none.
+ partner, customers (a list; all when it is left out), and purpose. progress: told of each customer as it is done; NULL for none. user_data: handed to
+ progress as it is. cancel: ends the wait when it is tripped; NULL for none.
 
  The document: operation, partner, display_name, count, as_desired, to_change, no_consent, applied, proved_before, failed, and customers, each with tenant,
  name, domain, verdict, differences and error.
  */
 psam_status psam_customers_plan(const struct psam_app *app,
                                 const char *request_json,
+                                psam_progress progress,
+                                void *user_data,
                                 const struct psam_cancel *cancel,
                                 struct psam_document **out,
                                 struct psam_error **error);
@@ -1371,6 +1385,8 @@ psam_status psam_customers_plan(const struct psam_app *app,
  */
 psam_status psam_customers_apply(const struct psam_app *app,
                                  const char *request_json,
+                                 psam_progress progress,
+                                 void *user_data,
                                  const struct psam_cancel *cancel,
                                  struct psam_document **out,
                                  struct psam_error **error);
@@ -1441,6 +1457,8 @@ psam_status psam_incident_plan(const struct psam_app *app,
  Takes those steps: ends sign-ins, withdraws consents, replaces the app's credential, removes grants; leaves a file of evidence. The same call goes on
  where an earlier one was cut short, by a kill, too. May wait, and long; see psam_incident_plan() for the request.
 
+ progress: told of each step as it ends; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is tripped; NULL for none.
+
  The document: incident, began, settled (false: some steps were postponed, and the same call does them later), steps, each with outcome ("done",
  "done_before", "by_hand", "postponed"), note, by_hand and error, consents (how each partner consents anew: the links are for the partners only), know, and
  evidence (its path).
@@ -1450,6 +1468,8 @@ psam_status psam_incident_plan(const struct psam_app *app,
  */
 psam_status psam_incident_run(const struct psam_app *app,
                               const char *request_json,
+                              psam_progress progress,
+                              void *user_data,
                               const struct psam_cancel *cancel,
                               struct psam_document **out,
                               struct psam_error **error);
@@ -1537,6 +1557,47 @@ psam_status psam_store_import(const struct psam_app *app,
                               const struct psam_cancel *cancel,
                               struct psam_document **out,
                               struct psam_error **error);
+ Reads where another tool keeps a partner's grant, in whatever form, and says what is there. Redeems, stores and changes nothing. May wait.
+
+ request_json: one object with partner and source (a file, "keyvault://NAME", "keyvault://NAME/secrets/SECRET", a secret's identifier, or
+ "keyring:SERVICE/USER"), and, where they are wanted, audiences (a list), purpose, allow_without_mfa (true), vault_identity ("app", "managed-identity",
+ "workload-identity" or "azure-cli"), write_back (true: the new token goes into the vault's secret, too) and purge (true: the old token is removed where it
+ was, once the grant has proved itself). given: what was in a source, as its bytes, instead of a source; NULL where the source is named. It may be the
+ refresh token alone, and is not part of the request, because that is not wiped. given_length: its length. cancel: ends the wait when it is tripped; NULL
+ for none.
+
+ The document: form, token_at (where the token stands), is_empty (whether there is none any more), and leftovers, each with kind ("password", "secret",
+ "other-refresh-token") and place: what else may be deleted.
+
+ Errors: PSAM_ERROR_INVALID_ARGUMENT for what is in no form that is known, contradicts itself, or is of another partner;
+ PSAM_ERROR_GRANT_OF_ANOTHER_APP; PSAM_ERROR_NOT_SUPPORTED for a SecureString; those of the vault or keyring that is read.
+ */
+psam_status psam_grant_import_plan(const struct psam_app *app,
+                                   const char *request_json,
+                                   const uint8_t *given,
+                                   size_t given_length,
+                                   const struct psam_cancel *cancel,
+                                   struct psam_document **out,
+                                   struct psam_error **error);
+
+/*
+ Moves a partner's grant in: finds the refresh token, checks that it was given to this app and for this partner, redeems it, proves MFA as at a consent, and
+ only then stores it, and writes back or purges where that is asked for. See psam_grant_import_plan() for the request. May wait.
+
+ The document: that of a consent where one was stored, and moved_in, what was found, with stored_before (true: an earlier call had stored it and the purge
+ alone was left), written_back and purged, each null where it was not asked for, else with done, words and error. With purge the same call may be made again
+ until the old token is gone.
+
+ Errors: as for psam_grant_import_plan() and psam_grant_import(); after any of them nothing was stored and the source is as it was. What fails after the
+ grant is stored is in the document.
+ */
+psam_status psam_grant_import_from(const struct psam_app *app,
+                                   const char *request_json,
+                                   const uint8_t *given,
+                                   size_t given_length,
+                                   const struct psam_cancel *cancel,
+                                   struct psam_document **out,
+                                   struct psam_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

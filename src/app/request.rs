@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::audit::show::AuditQuery;
 use super::customers::{CustomersRequest, DesiredGrants, read_grants};
+use super::import::{ImportOptions, MoveRequest};
 use super::incident::IncidentRequest;
 use super::rotate_key::RotationRequest;
+use crate::audience::Audience;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantRef;
+use crate::moving_in::Source;
 use crate::store::KeySource;
 
 /// A document out of JSON text.
@@ -111,6 +115,63 @@ impl CustomersRequest {
     }
 }
 
+impl MoveRequest {
+    /// Out of `partner`, and `source` (a place by its name) where not `given` is what was in one, and `audiences` (a list), `purpose`, `allow_without_mfa`,
+    /// `vault_identity`, `write_back` and `purge`, which may be left out.
+    ///
+    /// Errors: `InvalidArgument` where it is another document, or where what is moved in is not clear; `NotSupported` for a vault in a build that opens none.
+    pub fn from_document(document: &Value, given: Option<Zeroizing<Vec<u8>>>) -> Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            partner: String,
+            source: Option<String>,
+            #[serde(default)]
+            audiences: Vec<String>,
+            purpose: Option<String>,
+            #[serde(default)]
+            allow_without_mfa: bool,
+            vault_identity: Option<String>,
+            #[serde(default)]
+            write_back: bool,
+            #[serde(default)]
+            purge: bool,
+        }
+        let raw: Raw = read(document)?;
+        let source = match (&raw.source, given) {
+            (Some(name), None) => name.parse()?,
+            (None, Some(given)) => Source::Given(given),
+            _ => {
+                return Err(Error::new(ErrorKind::InvalidArgument, "call", "what is to be moved in is not clear")
+                    .with_hint("name a source, or give what was in one; not both"));
+            }
+        };
+        let mut request = Self::new(raw.partner.parse()?, source);
+        request.options = ImportOptions {
+            audiences: raw.audiences.iter().map(|name| name.parse::<Audience>()).collect::<Result<_>>()?,
+            purpose: raw.purpose,
+            allow_without_mfa: raw.allow_without_mfa,
+        };
+        if let Some(name) = &raw.vault_identity {
+            request.open_vault_as(name)?;
+        }
+        request.write_back = raw.write_back;
+        request.purge = raw.purge;
+        Ok(request)
+    }
+
+    #[cfg(feature = "keyvault")]
+    fn open_vault_as(&mut self, name: &str) -> Result<()> {
+        self.vault_identity = name.parse()?;
+        Ok(())
+    }
+
+    #[cfg(not(feature = "keyvault"))]
+    fn open_vault_as(&mut self, _: &str) -> Result<()> {
+        Err(Error::new(ErrorKind::NotSupported, "call", "this build opens no Key Vault"))
+    }
+}
+
 impl AuditQuery {
     /// Out of `since`, `until`, `partner`, `customer`, `purpose`, `audience`, `operation` and `outcome`, each of which may be left out.
     ///
@@ -199,6 +260,32 @@ mod tests {
             (json!({ "grants": {} }), ErrorKind::ConfigInvalid),
         ] {
             assert_eq!(CustomersRequest::from_document(&bad).unwrap_err().kind(), kind, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_grant_moves_in_from_a_source_or_from_what_was_given() {
+        let given = || Some(Zeroizing::new(b"not-a-real-token".to_vec()));
+        let wanted = json!({ "partner": "fabrikam.com", "source": "old.env", "audiences": ["graph"], "purge": true });
+        let request = MoveRequest::from_document(&wanted, None).unwrap();
+        assert_eq!(request.source, Source::File(PathBuf::from("old.env")));
+        assert_eq!((request.options.audiences.len(), request.purge, request.write_back), (1, true, false));
+        assert!(!format!("{request:?}").contains("not-a-real"));
+        let given_only = MoveRequest::from_document(&json!({ "partner": "fabrikam.com" }), given()).unwrap();
+        assert!(matches!(given_only.source, Source::Given(_)) && !format!("{given_only:?}").contains("not-a-real"));
+        for (bad, given) in [
+            (json!({ "partner": "fabrikam.com" }), None),
+            (wanted, given()),
+            (json!({ "source": "old.env" }), None),
+            (json!({ "partner": "not a tenant", "source": "old.env" }), None),
+            (json!({ "partner": "fabrikam.com", "source": "" }), None),
+            (json!({ "partner": "fabrikam.com", "source": "old.env", "audiences": "graph" }), None),
+            (json!({ "partner": "fabrikam.com", "source": "old.env", "vault_identity": "password" }), None),
+            (json!({ "partner": "fabrikam.com", "refresh_token": "not-a-real-token" }), None),
+        ] {
+            let refused = MoveRequest::from_document(&bad, given).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{bad}");
+            assert!(!refused.to_json().contains("not-a-real"), "{refused:?}");
         }
     }
 

@@ -7,7 +7,9 @@
 typedef struct {
     void *app;
     void *cancel;
-    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text, *purpose, *wanted, *incident, *query, *anchor, *rotation, *file, *recipients, *identity, *passphrase;
+    const char *config, *path, *partner, *customer, *audience, *audiences, *reply, *refresh_token, *text, *purpose, *wanted, *incident, *moving, *query, *anchor, *rotation, *file, *recipients, *identity, *passphrase;
+    const uint8_t *given;
+    size_t given_length;
     const psam_token_options *token_options;
     const psam_consent_options *consent_options;
     uint32_t flags;
@@ -44,6 +46,7 @@ enum {
     RECIPIENTS = 1 << 24,
     IDENTITY = 1 << 25,
     PASSPHRASE = 1 << 26,
+    MOVING = 1 << 27,
 };
 
 static psam_status app_open(const attempt *a) { return psam_app_open(a->config, a->out, a->error); }
@@ -73,21 +76,23 @@ static psam_status grant_import(const attempt *a) {
 }
 static psam_status grant_renew(const attempt *a) { return psam_grant_renew(a->app, a->partner, a->cancel, a->out, a->error); }
 static psam_status grant_revoke(const attempt *a) { return psam_grant_revoke(a->app, a->partner, a->cancel, a->out, a->error); }
-static psam_status renew_due(const attempt *a) { return psam_grants_renew_due(a->app, 0, a->cancel, a->out, a->error); }
+static psam_status renew_due(const attempt *a) { return psam_grants_renew_due(a->app, 0, NULL, NULL, a->cancel, a->out, a->error); }
 static psam_status store_condition(const attempt *a) { return psam_app_store_condition(a->app, a->out, a->error); }
 static psam_status customers_list(const attempt *a) { return psam_customers_list(a->app, a->partner, a->purpose, a->cancel, a->out, a->error); }
-static psam_status customers_plan(const attempt *a) { return psam_customers_plan(a->app, a->wanted, a->cancel, a->out, a->error); }
-static psam_status customers_apply(const attempt *a) { return psam_customers_apply(a->app, a->wanted, a->cancel, a->out, a->error); }
+static psam_status customers_plan(const attempt *a) { return psam_customers_plan(a->app, a->wanted, NULL, NULL, a->cancel, a->out, a->error); }
+static psam_status customers_apply(const attempt *a) { return psam_customers_apply(a->app, a->wanted, NULL, NULL, a->cancel, a->out, a->error); }
 static psam_status audit_verify(const attempt *a) { return psam_audit_verify(a->app, a->anchor, 1, a->cancel, a->out, a->error); }
 static psam_status audit_show(const attempt *a) { return psam_audit_show(a->app, a->query, a->cancel, a->out, a->error); }
 static psam_status revoke_with(const attempt *a) { return psam_grant_revoke_with(a->app, a->partner, a->flags, a->cancel, a->out, a->error); }
 static psam_status incident_plan(const attempt *a) { return psam_incident_plan(a->app, a->incident, a->cancel, a->out, a->error); }
-static psam_status incident_run(const attempt *a) { return psam_incident_run(a->app, a->incident, a->cancel, a->out, a->error); }
+static psam_status incident_run(const attempt *a) { return psam_incident_run(a->app, a->incident, NULL, NULL, a->cancel, a->out, a->error); }
 static psam_status key_status(const attempt *a) { return psam_key_status(a->app, a->cancel, a->out, a->error); }
 static psam_status key_rotate(const attempt *a) { return psam_key_rotate(a->app, a->rotation, a->cancel, a->out, a->error); }
 static psam_status key_retire(const attempt *a) { return psam_key_retire(a->app, a->cancel, a->out, a->error); }
 static psam_status store_export(const attempt *a) { return psam_store_export(a->app, a->file, a->recipients, a->passphrase, a->cancel, a->out, a->error); }
 static psam_status store_import(const attempt *a) { return psam_store_import(a->app, a->file, a->identity, a->passphrase, a->cancel, a->out, a->error); }
+static psam_status import_plan(const attempt *a) { return psam_grant_import_plan(a->app, a->moving, a->given, a->given_length, a->cancel, a->out, a->error); }
+static psam_status import_from(const attempt *a) { return psam_grant_import_from(a->app, a->moving, a->given, a->given_length, a->cancel, a->out, a->error); }
 static psam_status explain(const attempt *a) { return psam_explain(a->text, a->out, a->error); }
 
 static psam_status free_app(void *handle) { return psam_app_free(handle); }
@@ -134,6 +139,8 @@ static const struct {
     {"psam_key_retire", key_retire, APP | CANCEL | OUT, PSAM_OK, free_document},
     {"psam_store_export", store_export, APP | FILE_PATH | RECIPIENTS | PASSPHRASE | CANCEL | OUT, PSAM_ERROR_INVALID_ARGUMENT, NULL},
     {"psam_store_import", store_import, APP | FILE_PATH | IDENTITY | PASSPHRASE | CANCEL | OUT, PSAM_ERROR_INVALID_ARGUMENT, NULL},
+    {"psam_grant_import_plan", import_plan, APP | MOVING | CANCEL | OUT, PSAM_OK, free_document},
+    {"psam_grant_import_from", import_from, APP | MOVING | CANCEL | OUT, PSAM_ERROR_GRANT_REVOKED, NULL},
     {"psam_explain", explain, TEXT | OUT, PSAM_OK, free_explanation},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
@@ -149,6 +156,7 @@ static const struct {
     {REPLY, offsetof(attempt, reply), true},          {REFRESH_TOKEN, offsetof(attempt, refresh_token), true},
     {TEXT, offsetof(attempt, text), true},            {PURPOSE, offsetof(attempt, purpose), false},
     {WANTED, offsetof(attempt, wanted), true},        {INCIDENT, offsetof(attempt, incident), true},
+    {MOVING, offsetof(attempt, moving), true},
     {QUERY, offsetof(attempt, query), false},         {ANCHOR, offsetof(attempt, anchor), false},
     {ROTATION, offsetof(attempt, rotation), false},   {FILE_PATH, offsetof(attempt, file), true},
     {RECIPIENTS, offsetof(attempt, recipients), false}, {IDENTITY, offsetof(attempt, identity), false},
@@ -207,6 +215,9 @@ static attempt right(void) {
                      .incident = "{\"partners\":[\"fabrikam.com\"]}",
                      .rotation = "{\"dry_run\":true}",
                      .file = "/nowhere/grants.age",
+                     .moving = "{\"partner\":\"fabrikam.com\"}",
+                     .given = (const uint8_t *)"not-a-real-refresh-token",
+                     .given_length = strlen("not-a-real-refresh-token"),
                      .token_options = &token_options,
                      .consent_options = &consent_options,
                      .out = &result};
@@ -244,6 +255,26 @@ static void bad_texts(void) {
         }
     }
     free(long_text);
+    psam_app_free(app);
+}
+
+static void bad_bytes(void) {
+    app = new_app();
+    REQUIRE(app != NULL);
+    for (size_t i = 0; i < FUNCTIONS; i++) {
+        if (!(functions[i].uses & MOVING)) continue;
+        attempt given = right();
+        given.given = NULL;
+        expect(i, given, PSAM_ERROR_INVALID_ARGUMENT, "bytes that are NULL and have a length");
+        given.given_length = 0;
+        expect(i, given, PSAM_ERROR_INVALID_ARGUMENT, "neither a source nor what was in one");
+        given = right();
+        given.given_length = SIZE_MAX;
+        expect(i, given, PSAM_ERROR_INVALID_ARGUMENT, "more bytes than there can be");
+        given = right();
+        given.moving = "{\"partner\":\"fabrikam.com\",\"source\":\"old.env\"}";
+        expect(i, given, PSAM_ERROR_INVALID_ARGUMENT, "a source and what was in one");
+    }
     psam_app_free(app);
 }
 
@@ -385,6 +416,7 @@ void print_covered_here(void) {
 
 const test_case argument_cases[] = {{"arguments: all right, with and without a place for the error", all_right},
                                     {"arguments: a text that is NULL, not UTF-8 or too long is a typed error", bad_texts},
+                                    {"arguments: bytes and sources that contradict each other are a typed error", bad_bytes},
                                     {"arguments: a place for the result that is missing or not aligned is a typed error", bad_places},
                                     {"arguments: an app or a cancel that is none is a typed error", bad_handles},
                                     {"arguments: options grow without breaking, and unknown ones are refused", bad_options},

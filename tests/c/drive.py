@@ -48,7 +48,11 @@ def answer(emulator: Emulator, question: str) -> str:
         upn, url = rest.split(" ")
         return emulator.sign_in(url, upn).pasted
     elif verb == "seed":
-        return emulator.seed_grants(rest)[0]["refresh_token"]
+        token = emulator.seed_grants(rest)[0]["refresh_token"]
+        canary.know("the C program", token)
+        return token
+    elif verb == "client-id":
+        return str(emulator.app()["client_id"])
     elif verb == "certificate":
         return str(certificate_alone(emulator))
     elif verb == "sign":

@@ -10,7 +10,7 @@ void print_covered(void);
 int prepare(void);
 
 static const test_case *const files[] = {surface_cases, argument_cases, handle_cases, flow_cases,  error_cases,
-                                         cancel_cases,  fork_cases,     thread_cases, panic_cases, wiping_cases, explain_cases, credential_cases, document_cases};
+                                         cancel_cases,  fork_cases,     thread_cases, panic_cases, wiping_cases, explain_cases, credential_cases, document_cases, moving_in_cases};
 
 static bool is_wanted(const char *name, int count, char **prefixes) {
     for (int i = 0; i < count; i++) {

@@ -139,3 +139,14 @@ bool consent(psam_app *app) {
     psam_consented_free(consented);
     return good;
 }
+
+bool holds(psam_document *document, const char *const *parts) {
+    const char *json = psam_document_json(document);
+    bool good = json != NULL;
+    for (; good && *parts; parts++) {
+        good = strstr(json, *parts) != NULL;
+        if (!good) fprintf(stderr, "  no %s in %s\n", *parts, json);
+    }
+    CHECK(psam_document_free(document) == PSAM_OK);
+    return good;
+}

@@ -16,7 +16,7 @@ typedef struct {
 
 /* One list for each file, ended by a case without a name. */
 extern const test_case surface_cases[], argument_cases[], handle_cases[], flow_cases[], error_cases[], cancel_cases[], fork_cases[], thread_cases[],
-    panic_cases[], wiping_cases[], explain_cases[], credential_cases[], document_cases[];
+    panic_cases[], wiping_cases[], explain_cases[], credential_cases[], document_cases[], moving_in_cases[];
 
 /* Counts a failure and goes on. */
 void check(bool good, const char *what, const char *file, int line);
@@ -45,6 +45,10 @@ void failed_with(psam_status expected, psam_status found, psam_error **error, co
 bool same(const char *left, const char *right);
 #define CHECK_TEXT(left, right) check_text((left), (right), #left, __FILE__, __LINE__)
 void check_text(const char *found, const char *expected, const char *what, const char *file, int line);
+
+/* Ends a document, all of these parts must have been in it. */
+#define CHECK_HOLDS(document, ...) CHECK(holds((document), (const char *const[]){__VA_ARGS__, NULL}))
+bool holds(psam_document *document, const char *const *parts);
 
 /* Asks the driver, who plays the service's side; the answer is the caller's to free. */
 char *ask(const char *format, ...) __attribute__((format(printf, 1, 2)));

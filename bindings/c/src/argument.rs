@@ -42,6 +42,24 @@ pub(crate) unsafe fn optional_text<'a>(text: *const c_char, name: &str) -> Resul
         .map_err(|error| invalid(format!("{name} is not valid UTF-8 at byte {}", error.valid_up_to())))
 }
 
+/// The bytes at `bytes`, or none where it is null.
+///
+/// Errors: `InvalidArgument` when they are more than 1 MiB, or when it is null and `length` is not 0.
+///
+/// # Safety
+///
+/// `bytes` is null or points to `length` readable bytes, which stay unchanged while the result is in use.
+pub(crate) unsafe fn optional_bytes<'a>(bytes: *const u8, length: usize, name: &str) -> Result<Option<&'a [u8]>> {
+    if bytes.is_null() {
+        return if length == 0 { Ok(None) } else { Err(invalid(format!("{name} is null and has a length"))) };
+    }
+    if length > MOST_TEXT {
+        return Err(invalid(format!("{name} is longer than {MOST_TEXT} bytes")));
+    }
+    // SAFETY: not null, and readable by the caller's promise.
+    Ok(Some(unsafe { std::slice::from_raw_parts(bytes, length) }))
+}
+
 /// A tenant's id or domain, which must be there.
 ///
 /// # Safety

@@ -1,12 +1,13 @@
 //! Grants: what there is, and its import, renewal and end.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use partnersam::app::consent::ConsentOptions;
 use partnersam::app::grants::GrantStatus;
 use partnersam::app::import::ImportOptions;
-use partnersam::app::report::{GrantReport, RenewReport, taint_words};
+use partnersam::app::renew::Renewed;
+use partnersam::app::report::{GrantReport, RenewReport, RenewedReport, taint_words};
 use partnersam::blocking::App;
 use partnersam::clock::{Clock, SystemClock, UnixTime};
 use partnersam::secret::RefreshToken;
@@ -20,6 +21,7 @@ use crate::consent::{ConsentedObject, consent_options, psam_consented};
 use crate::document::{Interrupt, answer, psam_document};
 use crate::error::psam_error;
 use crate::handle::{self, Kind, Object};
+use crate::progress::{Progress, psam_progress};
 use crate::status::psam_status;
 use crate::text::{Text, pointer};
 use crate::token::{PSAM_MFA_UNKNOWN, mfa, psam_mfa};
@@ -296,20 +298,25 @@ pub unsafe extern "C" fn psam_grant_renew(
 }
 
 /// Renews every grant that is due within so many days; run it once a day. A partner's failure is in the document and does not stop the others: renewed,
-/// failed, and partners, each with partner, expires_on and error. May wait.
+/// failed, and partners, each with partner, expires_on and error. May wait, and long.
 ///
-/// cancel: ends the wait when it is tripped; NULL for none.
+/// progress: told of each partner as it is done; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is tripped; NULL for none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn psam_grants_renew_due(
     app: *const psam_app,
     within_days: u32,
+    progress: psam_progress,
+    user_data: *mut c_void,
     cancel: *const psam_cancel,
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
+    let progress = Progress { told: progress, user_data };
     let make = |app: &App, interrupt: Interrupt<'_>| {
         let by = SystemClock.now().plus(i64::from(within_days) * 24 * 3600);
-        let renewed = app.renew_due(by, |_, _, _| {}, interrupt)?;
+        let each =
+            move |done, found, renewed: &Renewed| progress.tell(done, Some(found), || RenewedReport::new(renewed));
+        let renewed = app.renew_due(by, each, interrupt)?;
         Ok(serde_json::to_value(RenewReport::new(&renewed)).unwrap_or_default())
     };
     // SAFETY: the rules for results in the header's preamble.

@@ -1,8 +1,8 @@
 //! Revocation at the service, and what is done when something was stolen.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
-use partnersam::app::incident::{IncidentRequest, RevokeOptions, plan_document};
+use partnersam::app::incident::{IncidentRequest, RevokeOptions, StepOutcome, plan_document};
 use partnersam::app::report::RevokeReport;
 use partnersam::blocking::App;
 
@@ -11,6 +11,7 @@ use crate::argument::{flags, tenant};
 use crate::cancel::psam_cancel;
 use crate::document::{Interrupt, answer, asked, psam_document};
 use crate::error::psam_error;
+use crate::progress::{Progress, psam_progress};
 use crate::status::psam_status;
 
 /// A flag of psam_grant_revoke_with(): end the sign-ins of the account that consented, and with them every refresh token of it, wherever a copy is.
@@ -81,6 +82,8 @@ pub unsafe extern "C" fn psam_incident_plan(
 /// Takes those steps: ends sign-ins, withdraws consents, replaces the app's credential, removes grants; leaves a file of evidence. The same call goes on
 /// where an earlier one was cut short, by a kill, too. May wait, and long; see psam_incident_plan() for the request.
 ///
+/// progress: told of each step as it ends; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is tripped; NULL for none.
+///
 /// The document: incident, began, settled (false: some steps were postponed, and the same call does them later), steps, each with outcome ("done",
 /// "done_before", "by_hand", "postponed"), note, by_hand and error, consents (how each partner consents anew: the links are for the partners only), know, and
 /// evidence (its path).
@@ -91,12 +94,21 @@ pub unsafe extern "C" fn psam_incident_plan(
 pub unsafe extern "C" fn psam_incident_run(
     app: *const psam_app,
     request_json: *const c_char,
+    progress: psam_progress,
+    user_data: *mut c_void,
     cancel: *const psam_cancel,
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
-    let work =
-        |app: partnersam::App, request| async move { Ok(app.run_incident(&request, |_| {}).await?.to_document(true)) };
+    let progress = Progress { told: progress, user_data };
+    let work = |app: partnersam::App, request| async move {
+        let mut done = 0;
+        let each = move |end: &StepOutcome| {
+            done += 1;
+            progress.tell(done, None, || end.to_document());
+        };
+        Ok(app.run_incident(&request, each).await?.to_document(true))
+    };
     // SAFETY: the rules for texts in the header's preamble.
     let make = unsafe { asked(request_json, IncidentRequest::from_document, work) };
     // SAFETY: the rules for results in the header's preamble.

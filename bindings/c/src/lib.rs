@@ -1,6 +1,6 @@
 //! The C ABI of partnersam. The C reader's manual is `include/partnersam.h`, which is made from the sources in this folder.
 //!
-//! A file is one concept of the C interface (`app`, `credential`, `token`, `consent`, `grants`, `doctor`, `explain`, `document`, `customers`, `audit`, `incident`, `store`, `error`, `cancel`, `status`, `version`), or one part of the wall
+//! A file is one concept of the C interface (`app`, `credential`, `token`, `consent`, `grants`, `doctor`, `explain`, `document`, `customers`, `audit`, `incident`, `store`, `moving_in`, `progress`, `error`, `cancel`, `status`, `version`), or one part of the wall
 //! between C and Rust: `boundary` (errors and panics), `handle` (what a pointer stands for), `argument` (what C hands in), `text` (what C gets to
 //! read), `fork` (what a fork does to all this). Functions are plain source: cbindgen does not see those that a macro makes.
 #![expect(unsafe_code, reason = "the one crate that talks to C; every block says why it is sound")]
@@ -35,6 +35,8 @@ pub mod explain;
 
 pub mod document;
 
+pub mod progress;
+
 pub mod customers;
 
 pub mod audit;
@@ -42,6 +44,8 @@ pub mod audit;
 pub mod incident;
 
 pub mod store;
+
+pub mod moving_in;
 
 mod argument;
 mod boundary;
