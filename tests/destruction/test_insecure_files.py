@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from destruction.verbs import token_in_the_journal
+from destruction.without import without
 from harness.cli import Answer
 from processes.place import Place
 
@@ -63,11 +64,19 @@ def section(answer: Answer) -> str | None:
     return found[1] if found else None
 
 
+def file_of(place: Place, name: str) -> Path:
+    return {
+        "store": place.store,
+        "leases": Path(f"{place.store}.leases"),
+        "key": place.home / "store-key",
+    }[name]
+
+
 @pytest.mark.parametrize("name", ["store", "leases", "key"])
 def test_an_insecure_file_is_refused_before_anything_is_sent(place: Place, name: str) -> None:
     place.token().expect()
     place.emulator.forget_requests()
-    file = {"store": place.store, "leases": Path(f"{place.store}.leases"), "key": place.home / "store-key"}[name]
+    file = file_of(place, name)
     for fault in faults():
         fault.make(file)
         answer = place.token("--fresh").expect(6)
@@ -144,3 +153,32 @@ def test_a_link_where_the_store_keeps_its_log_is_refused(place: Place, tmp_path:
         assert elsewhere.read_text() == "somebody else's file"
         companion.unlink()
     place.token("--fresh").expect()
+
+
+@pytest.mark.usefixtures("traced")
+def test_without_the_look_at_files_every_insecure_one_is_used(place: Place) -> None:
+    """Control."""
+    place.emulator.control(strict_refresh=True)
+    place.token().expect()
+    careless = without("any_file", place.cli)
+    for fault in faults():
+        for name in ("store", "leases", "key"):
+            place.emulator.forget_requests()
+            fault.make(file_of(place, name))
+            careless(*place.ask("cli", "--fresh")).expect()
+            assert place.redemptions(), f"{fault.name}: {name}"
+            fault.mend(file_of(place, name))
+        record = Path(f"{place.store}.audit") / "record.jsonl"
+        lines = record.read_text().count("\n")
+        fault.make(record)
+        careless(*place.ask("cli", "--fresh")).expect()
+        fault.mend(record)
+        assert record.read_text().count("\n") > lines, fault.name
+        token_in_the_journal(place)
+        (kept,) = place.journal.iterdir()
+        fault.make(kept)
+        # It is applied, and so the token that was used up is not sent again.
+        careless(*place.ask("cli", "--fresh")).expect()
+        shutil.rmtree(place.journal, ignore_errors=True)
+    place.store.parent.chmod(0o777)
+    careless(*place.ask("cli", "--fresh")).expect()
