@@ -40,6 +40,7 @@ use crate::ids::{ClientId, TenantRef};
 use crate::purpose::Purposes;
 use crate::secret::{ClientSecret, DatabasePassword, Passphrase};
 use crate::store::key::{AskPassphrase, KeyProvider, KeySource, credentials_directory};
+use crate::store::private_file::beside;
 use crate::store::{GrantStore, PasswordSource};
 use crate::transport::RetryPolicy;
 
@@ -367,14 +368,11 @@ impl Config {
     }
 
     /// A file beside the store on this host, named after it; none for a store that has no place here.
-    pub(crate) fn beside_store(&self, suffix: &str) -> Option<PathBuf> {
+    pub(crate) fn beside_store(&self, ending: &str) -> Option<PathBuf> {
         let place = self.store.strip_prefix("sqlite:").map(PathBuf::from);
         #[cfg(feature = "keyvault")]
         let place = place.or_else(|| self.vault.as_ref().map(|vault| vault.beside.clone()));
-        let place = place?;
-        let mut name = place.file_name()?.to_owned();
-        name.push(format!(".{suffix}"));
-        Some(place.with_file_name(name))
+        place.filter(|place| place.file_name().is_some()).map(|place| beside(&place, ending))
     }
 
     /// What hands out the store's key. Nothing is asked yet.

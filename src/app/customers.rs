@@ -512,7 +512,7 @@ impl Inner {
     /// The pace of consents and withdrawals, which the service counts for the app, whichever process sends them.
     fn consent_pace(&self) -> Pace {
         let pace = Pace::of(&format!("consents {} {}", self.key.authority, self.key.client_id), MOST_PER_SECOND);
-        pace.shared(self.config.beside_store("pace").as_deref())
+        pace.shared(self.config.beside_store(".pace").as_deref())
     }
 }
 

@@ -39,8 +39,10 @@ mod contract;
 pub(crate) mod fixtures;
 
 use std::fmt;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use std::path::{Path, PathBuf};
+#[cfg(feature = "sqlite")]
+use std::path::Path;
+#[cfg(feature = "keyvault")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,14 +144,6 @@ fn too_many_pending() -> Error {
     Error::new(ErrorKind::StoreUnavailable, "store", "too many consents are pending")
         .with_hint("wait until some of the open links have ended")
         .with_retry_after(Duration::from_secs(60))
-}
-
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-/// The path with `suffix` added to the file's name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
 }
 
 /// Whose grant: one partner's, given to one app, at one authority. Injective: two of them never share a record.

@@ -93,6 +93,20 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder_of(path)
 }
 
+/// The file beside `path` that is named after it, with `ending`.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+/// A name that nothing has yet, beside `path`, for what is to become it.
+pub(crate) fn unfinished(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    seal::random(&mut random).map_err(io::Error::other)?;
+    Ok(beside(path, &format!(".{:016x}{UNFINISHED}", u64::from_be_bytes(random))))
+}
+
 /// What the names of files end with that [`create`] or [`replace`] has not finished.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
@@ -169,11 +183,7 @@ pub(crate) fn failure(error: io::Error, path: &Path) -> Error {
 /// Writes an unfinished file beside `path`, and has it named once it is whole and on the disk.
 fn put(path: &Path, bytes: &[u8], name: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     sweep(path);
-    let mut random = [0; 8];
-    seal::random(&mut random).map_err(io::Error::other)?;
-    let mut unfinished = path.file_name().unwrap_or_default().to_owned();
-    unfinished.push(format!(".{:016x}{UNFINISHED}", u64::from_be_bytes(random)));
-    let unfinished = path.with_file_name(unfinished);
+    let unfinished = unfinished(path)?;
     let write = || -> io::Result<()> {
         let mut file = open_new(&unfinished)?;
         // Held until the file has its name: `is_abandoned` tells by this lock whether the writer lives. A file system without locks only

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::WipedBytes;
-use crate::store::private_file::{self, Readers, UNFINISHED, failure};
+use crate::store::private_file::{self, Readers, UNFINISHED, beside, failure};
 use crate::store::seal::{self, Identity, Record, Sealer};
-use crate::store::{Expect, GrantKey, StoreCondition, beside};
+use crate::store::{Expect, GrantKey, StoreCondition};
 
 const KEPT: &str = "sealed";
 const SET_ASIDE: &str = "unreadable";

@@ -6,12 +6,12 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::moving_in::LARGEST;
-use crate::store::private_file::{UNFINISHED, is_abandoned};
+use crate::store::private_file::{UNFINISHED, is_abandoned, unfinished};
 
 /// What a file holds; one byte more than the most where it is larger.
 pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -48,7 +48,7 @@ pub(super) fn blank(path: &Path, expected: &[u8], blanked: &[u8], cut: &[Range<u
         return Err(io::Error::other("the file has several names (hard links), and the others would keep the value"));
     }
     sweep(&real)?;
-    let unfinished = beside(&real)?;
+    let unfinished = unfinished(&real)?;
     let written = write_like(&unfinished, blanked, &facts).and_then(|file| {
         fs::rename(&unfinished, &real)?;
         Ok(file)
@@ -114,15 +114,6 @@ fn write_like(path: &Path, bytes: &[u8], facts: &Metadata) -> io::Result<File> {
     Ok(file)
 }
 
-/// A name of our own beside `path`.
-fn beside(path: &Path) -> io::Result<PathBuf> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|_| io::Error::other("the system gives no random bytes"))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{:016x}{UNFINISHED}", u64::from_be_bytes(random)));
-    Ok(path.with_file_name(name))
-}
-
 /// Removes what a killed attempt left beside the file: it holds the other fields.
 pub(super) fn sweep(path: &Path) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
@@ -165,6 +156,7 @@ fn sync_folder_of(_: &Path) -> io::Result<()> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::PathBuf;
 
     use super::*;
 

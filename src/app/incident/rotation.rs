@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::applications::{self, Credential, Registration};
 use crate::ids::TenantId;
 use crate::secret::AccessToken;
-use crate::store::private_file;
+use crate::store::private_file::{self, beside};
 use crate::transport::retry_after;
 
 /// A credential that was added and stored, and those that it replaces.
@@ -214,12 +214,6 @@ fn wait(answer: &Response<Vec<u8>>) -> Option<Duration> {
 
 fn next_to(file: &Path) -> PathBuf {
     beside(file, ".next")
-}
-
-fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    file.with_file_name(name)
 }
 
 fn in_words(keys: &[Uuid]) -> String {

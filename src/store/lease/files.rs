@@ -10,8 +10,9 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use crate::error::Result;
+use crate::store::Lease;
 use crate::store::lease::poll;
-use crate::store::{Lease, beside, private_file};
+use crate::store::private_file::{self, beside};
 
 /// How many files stand for all names. Two names may share one: then one waits although it need not.
 const STRIPES: u16 = 1024;

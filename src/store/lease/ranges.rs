@@ -18,8 +18,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::error::Result;
+use crate::store::Lease;
 use crate::store::lease::poll;
-use crate::store::{Lease, beside, private_file};
+use crate::store::private_file::{self, beside};
 
 /// The lock file of one store.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use rusqlite::OpenFlags;
 
 use crate::error::Result;
 use crate::fork::{self, CloseForFork, Pass};
+use crate::store::private_file::{self, beside};
 use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::schema;
-use crate::store::{beside, private_file};
 
 /// How long to wait for another process's transaction. Ours take milliseconds; a longer wait means that something hangs.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -289,7 +289,7 @@ async fn an_open_or_linked_file_is_refused() {
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let fixture = Fixture::with_two_grants().await;
     // The store that made it may close on a thread of its own, and takes away what has the name of its log then.
-    let log = crate::store::beside(&fixture.path(), "-wal");
+    let log = crate::store::private_file::beside(&fixture.path(), "-wal");
     while log.exists() {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
@@ -305,7 +305,7 @@ async fn an_open_or_linked_file_is_refused() {
     symlink(fixture.path(), &link).unwrap();
     assert_eq!(kind_of_grant(&store_at(&link), 1).await, ErrorKind::StoreInsecure);
     for suffix in ["-wal", "-shm", "-journal"] {
-        let beside = crate::store::beside(&fixture.path(), suffix);
+        let beside = crate::store::private_file::beside(&fixture.path(), suffix);
         let _ = fs::remove_file(&beside);
         symlink("/dev/null", &beside).unwrap();
         assert_eq!(kind_of_grant(&fixture.store(), 1).await, ErrorKind::StoreInsecure, "{suffix}");
@@ -441,7 +441,7 @@ async fn writes_that_come_together_share_transactions() {
 
 /// Transactions in the log: frames that carry the size of the database (<https://www.sqlite.org/fileformat2.html#walformat>).
 fn commits(fixture: &Fixture) -> usize {
-    let log = fs::read(crate::store::beside(&fixture.path(), "-wal")).unwrap_or_default();
+    let log = fs::read(crate::store::private_file::beside(&fixture.path(), "-wal")).unwrap_or_default();
     let frames = log.get(32..).unwrap_or_default().chunks_exact(24 + 4096);
     frames.filter(|frame| frame.get(4..8) != Some(&[0; 4])).count()
 }

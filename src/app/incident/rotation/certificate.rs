@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Added, Rotation, beside, in_words, is_there, next_to, real, removed, staying, take_place, wait};
+use super::{Added, Rotation, in_words, is_there, next_to, real, removed, staying, take_place, wait};
 use crate::app::credential::AssertionCredential;
 use crate::app::credential::certificate::{Certificate, CertificateFiles, certificates_of};
 use crate::app::credential::new_certificate::{Form, NewCertificate};
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::applications;
 use crate::ids::TenantId;
 use crate::protocol::assertion;
-use crate::store::private_file;
+use crate::store::private_file::{self, beside};
 
 pub(super) struct CertificateRotation<'a> {
     all: Rotation<'a>,
