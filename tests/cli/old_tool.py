@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from azure.identity import ClientSecretCredential
-from azure.keyvault.secrets import SecretClient
 from cli.consents import consent
 
 from harness import canary
@@ -83,30 +81,6 @@ def forms(emulator: Emulator, token: str) -> dict[str, str]:
         "saved.txt": f"RefreshToken : {token[:40]}\r\n               {token[40:]}\r\nTenantId     : {tenant}\r\n",
         "ps_header.ps1": f"$ApplicationId = '{app}'\n$ApplicationSecret = '{APP_SECRET}'\n$TenantID = '{tenant}'\n$RefreshToken = '{token}'\n$ExchangeRefreshToken = 'not-a-real-exchange-token'\n",
     }
-
-
-def sdk(emulator: Emulator) -> SecretClient:
-    """The official client, as the old tool would use it."""
-    app, ca = emulator.app(), str(emulator.ca_file)
-    credential = ClientSecretCredential(
-        app["tenant"],
-        app["client_id"],
-        app["client_secret"],
-        authority=emulator.authority,
-        disable_instance_discovery=True,
-        connection_verify=ca,
-    )
-    return SecretClient(
-        emulator.ready["key_vault"],
-        credential,
-        connection_verify=ca,
-        verify_challenge_resource=False,
-        api_version="7.4",
-    )
-
-
-def vault_url(emulator: Emulator) -> str:
-    return f"https://emulator.vault.localhost:{emulator.ready['key_vault'].rsplit(':', 1)[1]}"
 
 
 def keep(keyring: Keyring, service: str, user: str, secret: str) -> None:

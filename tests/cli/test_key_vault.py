@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.identity import ClientSecretCredential
-from azure.keyvault.secrets import SecretClient
 from cli.consents import consent, status
 
 from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
+from harness.key_vault import official_client, vault_url
 
 Host = Callable[..., Cli]
 STORE = "keyvault://emulator"
@@ -66,37 +65,13 @@ def test_a_new_key_for_a_vault_s_records_comes_with_another_vault(
     old("token", "fabrikam.com", "--for", "graph").expect()
 
 
-def sdk(emulator: Emulator) -> SecretClient:
-    app, ca = emulator.app(), str(emulator.ca_file)
-    credential = ClientSecretCredential(
-        app["tenant"],
-        app["client_id"],
-        app["client_secret"],
-        authority=emulator.authority,
-        disable_instance_discovery=True,
-        connection_verify=ca,
-    )
-    return SecretClient(
-        emulator.ready["key_vault"],
-        credential,
-        connection_verify=ca,
-        verify_challenge_resource=False,
-        api_version="7.4",
-    )
-
-
-def own_vault(emulator: Emulator) -> str:
-    """`emulator` at its own host name and at the bare port are one vault, which others' clients reach without a resolver."""
-    return f"https://emulator.vault.localhost:{emulator.ready['key_vault'].rsplit(':', 1)[1]}"
-
-
 def test_a_grant_lives_in_the_vault_and_every_host_uses_it(host: Host, emulator: Emulator) -> None:
     one, two = host("one"), host("two")
     consent(one, emulator).expect()
     token = two("token", "fabrikam.com", "--for", "graph", "--json").expect().json
     assert token["mfa"] == "yes"
     assert [each["partner"] for each in status(two)] == [emulator.tenant()["id"]]
-    with sdk(emulator) as others:
+    with official_client(emulator) as others:
         names = sorted(str(each.name) for each in others.list_properties_of_secrets())
         assert len(names) == 2
         assert names[1] == "psam-store"
@@ -111,7 +86,7 @@ def test_a_grant_lives_in_the_vault_and_every_host_uses_it(host: Host, emulator:
     assert status(two) == []
     refused = two("token", "fabrikam.com", "--for", "partner-center")
     assert (refused.code, "ConsentRequired" in refused.stderr or "consent" in refused.stderr) == (4, True)
-    with sdk(emulator) as others:
+    with official_client(emulator) as others:
         assert list(others.list_deleted_secrets()) == [], "it was deleted and not purged"
 
 
@@ -247,9 +222,9 @@ def test_a_wrong_configuration_is_refused_by_its_key(store: str, vault: str, wor
 def test_a_full_identifier_is_one_plain_secret_that_another_tool_shares(host: Host, emulator: Emulator) -> None:
     (seed,) = emulator.seed_grants("admin@fabrikam.com")
     emulator.control(consent={"tenant": "fabrikam.com", "granted": True})
-    with sdk(emulator) as others:
+    with official_client(emulator) as others:
         first = others.set_secret("RefreshToken", seed["refresh_token"])
-        identifier = f"{own_vault(emulator)}/secrets/RefreshToken/{first.properties.version}?api-version=7.4"
+        identifier = f"{vault_url(emulator)}/secrets/RefreshToken/{first.properties.version}?api-version=7.4"
         one = host("one", 'format = "plain"', store=identifier)
         assert one("token", "fabrikam.com", "--for", "graph").expect().stdout
         assert "version" in one("token", "fabrikam.com", "--for", "arm", "-v").expect().stderr
@@ -267,7 +242,7 @@ def test_the_store_s_key_is_a_secret_of_a_vault_and_is_changed_there(
     cli = Cli(home, {"PARTNERSAM_EMULATOR": str(emulator.ready_file), "PARTNERSAM_CONFIG": str(config)})
     consent(cli, emulator).expect()
     assert cli("key", "show", "--json").expect().json["source"] == "keyvault://emulator"
-    with sdk(emulator) as others:
+    with official_client(emulator) as others:
         old = str(others.get_secret("partnersam-key").value)
     canary.know("a store", old.strip().rpartition(":")[2])
     assert not any(old.strip().encode() in file.read_bytes() for file in home.rglob("*") if file.is_file())
@@ -277,7 +252,7 @@ def test_the_store_s_key_is_a_secret_of_a_vault_and_is_changed_there(
 
     rotated = cli("key", "rotate", "--json").expect().json
     assert (rotated["moved"], rotated["old_key_removed"]) == (1, True)
-    with sdk(emulator) as others:
+    with official_client(emulator) as others:
         new = str(others.get_secret("partnersam-key").value)
         usable = [each for each in others.list_properties_of_secret_versions("partnersam-key") if each.enabled]
     canary.know("a store", new.strip().rpartition(":")[2])
@@ -290,7 +265,7 @@ def test_the_store_s_key_is_a_secret_of_a_vault_and_is_changed_there(
     emulator.control(vaults={"vault": "emulator", "roles": {client: "none"}})
     assert cli("status", "--json").expect(6).json["error"]["id"] == "VaultRoleMissing"
     emulator.control(vaults={"vault": "emulator", "roles": {client: "officer"}})
-    with sdk(emulator) as others:
+    with official_client(emulator) as others:
         others.begin_delete_secret("partnersam-key").wait()
     error = cli("status", "--json").expect(6).json["error"]
     assert error["id"] == "StoreKeyMissing"

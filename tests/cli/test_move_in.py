@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from cli.consents import status, until
-from cli.old_tool import OTHER_APP, PASSWORD, env_file, forms, keep, record, sdk, seeded, unknown_token
+from cli.old_tool import OTHER_APP, PASSWORD, env_file, forms, keep, record, seeded, unknown_token
 from cli.terminal import Terminal
 
 from harness.cli import Cli
 from harness.emulator import Emulator
+from harness.key_vault import official_client
 from harness.keyring import Keyring
 
 
@@ -138,7 +139,7 @@ def test_without_proof_every_source_is_left_as_it_is(
             token = seeded(emulator, profile="csp")
     file, bare = env_file(home, emulator, token), home / "token.txt"
     bare.write_text(token)
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         vault.set_secret("RefreshToken", token)
         for source in [str(file), str(bare), "keyvault://emulator"]:
             answer = cli("import", "fabrikam.com", "--from", source, "--purge", "--yes", *more)

@@ -9,11 +9,12 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.keyvault.secrets import SecretClient
 from cli.consents import consent, status, until
-from cli.old_tool import APP_SECRET, OTHER_APP, record, sdk, unknown_token, vault_url
+from cli.old_tool import APP_SECRET, OTHER_APP, record, unknown_token
 
 from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
+from harness.key_vault import official_client, vault_url
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def token(cli: Cli, emulator: Emulator) -> str:
 
 
 def test_a_vault_of_cipp_s_is_moved_in_and_purged(cli: Cli, emulator: Emulator, token: str) -> None:
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         for name, value in [
             ("ApplicationID", emulator.app()["client_id"]),
             ("ApplicationSecret", APP_SECRET),
@@ -69,7 +70,7 @@ def test_the_dotnet_sample_s_settings_lead_to_its_vault(cli: Cli, emulator: Emul
 </configuration>"""
     )
     before = file.read_bytes()
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         vault.set_secret(tenant, token)
         # The samples' app opens the vault: nothing else may.
         emulator.control(vaults={"vault": "emulator", "roles": {app["client_id"]: "officer"}})
@@ -83,7 +84,7 @@ def test_the_dotnet_sample_s_settings_lead_to_its_vault(cli: Cli, emulator: Emul
 
 def test_a_tool_that_goes_on_gets_the_new_token(cli: Cli, emulator: Emulator, token: str) -> None:
     source = f"{vault_url(emulator)}/secrets/RefreshToken"
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         first = vault.set_secret("RefreshToken", token, content_type="text/x-old-tool", tags={"owner": "old tool"})
         answer = cli("import", "fabrikam.com", "--from", source, "--write-back").expect()
         assert "written back: keyvault://emulator/secrets/RefreshToken: written as a new version" in answer.stdout
@@ -100,7 +101,7 @@ def test_a_tool_that_goes_on_gets_the_new_token(cli: Cli, emulator: Emulator, to
 
 
 def test_a_vault_that_does_not_let_go_is_told_of(cli: Cli, emulator: Emulator, token: str) -> None:
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         vault.set_secret("RefreshToken", token)
         emulator.control(vaults={"vault": "emulator", "roles": {emulator.app()["client_id"]: "user"}})
         refused = cli("import", "fabrikam.com", "--from", "keyvault://emulator", "--purge", "--yes", "--json").expect(1)
@@ -124,7 +125,7 @@ def test_the_store_s_own_secrets_are_not_moved_in(cli: Cli, emulator: Emulator, 
     config.write_text(f'store = "keyvault://emulator"\naudit = "{home}/record"\n[vault]\nbeside = "{home}/v/v.db"\n')
     stored = cli.with_env(PARTNERSAM_CONFIG=config)
     consent(stored, emulator).expect()
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         names = sorted(str(each.name) for each in vault.list_properties_of_secrets())
         for name in names:
             answer = stored(
@@ -135,7 +136,7 @@ def test_the_store_s_own_secrets_are_not_moved_in(cli: Cli, emulator: Emulator, 
 
 
 def test_a_purge_of_a_vault_that_is_killed_is_finished_by_the_next(cli: Cli, emulator: Emulator, token: str) -> None:
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         vault.set_secret("RefreshToken", token)
         emulator.control(vaults={"vault": "emulator", "lag": 5})
         emulator.forget_calls()
@@ -171,7 +172,7 @@ def test_who_opens_the_vault_can_be_named(cli: Cli, emulator: Emulator, token: s
     managed, app = emulator.ready["managed_identity"], emulator.app()["client_id"]
     here = cli.with_env(IDENTITY_ENDPOINT=managed["endpoint"], IDENTITY_HEADER=managed["header"])
     command = ["import", "fabrikam.com", "--from", "keyvault://emulator/secrets/RefreshToken", "--purge", "--yes"]
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         vault.set_secret("RefreshToken", token)
     emulator.control(vaults={"vault": "emulator", "roles": {app: "none", managed["client_id"]: "officer"}})
     refused = here(*command, "--json").expect(6).json["error"]
@@ -185,7 +186,7 @@ def test_who_opens_the_vault_can_be_named(cli: Cli, emulator: Emulator, token: s
 
 
 def test_two_secrets_that_may_hold_the_token_are_not_guessed_between(cli: Cli, emulator: Emulator, token: str) -> None:
-    with sdk(emulator) as vault:
+    with official_client(emulator) as vault:
         vault.set_secret("RefreshToken", token)
         vault.set_secret(emulator.tenant()["id"], "not-a-real-token-from-before")
         refused = cli("import", "fabrikam.com", "--from", "keyvault://emulator").expect(2)

@@ -40,7 +40,8 @@ impl Place {
         if rows.first().map(|row| get::<i64>(row, 0)).transpose()? == Some(1) {
             return Ok(Written::Yes(write.generation));
         }
-        self.check_key(&keys).await?;
+        // Somebody was quicker, or the store got a new key: the next look tells.
+        self.has_another_key(&keys).await?;
         Ok(Written::Lost(None))
     }
 }
