@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::exchange::jitter;
+use super::in_hand::{Found, unless_away};
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -57,6 +58,11 @@ impl Directory {
         }
     }
 
+    /// The same, however long ago it was asked for.
+    fn once_known(&self, domain: &str) -> Option<TenantId> {
+        self.domains.lock().unwrap_or_else(PoisonError::into_inner).get(domain).map(|(tenant, _)| *tenant)
+    }
+
     fn remember_domain(&self, domain: &str, tenant: TenantId, on: UnixTime) {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= MOST {
@@ -87,7 +93,11 @@ impl Inner {
         // `x.onmicrosoft.us` says itself where it is.
         self.config.authority.cloud().check_host("the tenant", domain)?;
         let authority = self.config.authority.name();
-        let known = self.store.domain(authority, domain).await?;
+        let once_known = self.directory.once_known(domain);
+        let known = match unless_away(once_known, self.store.domain(authority, domain)).await? {
+            Found::InStore(known) => known,
+            Found::InMemory(tenant) => return Ok(tenant),
+        };
         if let Some((tenant, on)) = known.filter(|(_, on)| (0..DOMAIN_LIFE).contains(&now.since(*on))) {
             self.directory.remember_domain(domain, tenant, on);
             return Ok(tenant);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use url::Url;
 
@@ -242,6 +242,3 @@ pub(super) fn jitter() -> f64 {
 pub(super) fn jittered(least: i64, most: i64) -> i64 {
     least + (jitter() * (most - least) as f64) as i64
 }
-
-/// How long an early refresh may hold up a caller who could have the old token at once.
-pub(super) const EARLY_REFRESH_PATIENCE: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ mod exchange;
 mod flight;
 pub mod grants;
 pub mod import;
+mod in_hand;
 pub mod incident;
 pub mod loopback;
 pub mod mfa_check;
@@ -45,6 +46,7 @@ use self::config::Config;
 use self::credentials::ExpiryWatch;
 use self::directory::Directory;
 use self::flight::{FlightKey, Flights};
+use self::in_hand::{Found, unless_away};
 use self::negative::Negative;
 use self::redeem::Unsaved;
 use self::token::Token;
@@ -265,14 +267,10 @@ impl Inner {
         if let Some(name) = named {
             return self.tenant(name).await;
         }
-        let tenants = match self.store.tenants(&self.key, None, 2).await {
-            Ok(tenants) => tenants,
-            // While the store is away what was true goes on, as its tokens do.
-            Err(error) if error.kind() == ErrorKind::StoreUnavailable => {
-                let known = *self.only_partner.lock().unwrap_or_else(PoisonError::into_inner);
-                return known.ok_or(error);
-            }
-            Err(error) => return Err(error),
+        let known = *self.only_partner.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenants = match unless_away(known, self.store.tenants(&self.key, None, 2)).await? {
+            Found::InStore(tenants) => tenants,
+            Found::InMemory(known) => return Ok(known),
         };
         *self.only_partner.lock().unwrap_or_else(PoisonError::into_inner) = match tenants.as_slice() {
             [only] => Some(*only),

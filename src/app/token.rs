@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::exchange::EARLY_REFRESH_PATIENCE;
 use super::flight::FlightKey;
+use super::in_hand::PATIENCE_IN_HAND;
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
@@ -266,7 +266,7 @@ impl Inner {
         let flight =
             self.flights.join(flight, "token", move || async move { inner.fetch(wanted, bypass, claims).await });
         let Some(old) = old else { return flight.await };
-        match tokio::time::timeout(EARLY_REFRESH_PATIENCE, flight).await {
+        match tokio::time::timeout(PATIENCE_IN_HAND, flight).await {
             Ok(Ok(token)) => Ok(token),
             // The old token outlives a passing fault; a definitive refusal is for the caller to know while there is time.
             Ok(Err(error)) if error.kind().retry() != crate::error::Retry::After => Err(error),

@@ -1,5 +1,6 @@
 //! Several hosts on one PostgreSQL: an app each, with caches of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use partnersam::Audience;
@@ -7,7 +8,9 @@ use partnersam::ErrorKind;
 use partnersam::app::consent::ConsentOptions;
 use partnersam::app::token::TokenRequest;
 use partnersam::app::{App, Parts};
+use partnersam::clock::{Clock as _, ManualClock, SystemClock};
 use partnersam::store::StoreCondition;
+use serde_json::json;
 
 use crate::server::{Server, shared};
 use crate::world::{World, graph, partner};
@@ -68,6 +71,24 @@ async fn while_the_database_is_away_cached_tokens_are_served_and_nothing_is_rede
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     app.token(&fresh).await.expect("a new token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_known_goes_on_while_the_database_is_away() {
+    const DAY: i64 = 86_400;
+    let world = World::new().await;
+    // Good for two days, and a name is taken for what it was for one.
+    world.scenario(json!({ "access_token_lifetime": 2 * DAY })).await;
+    let server = Server::start("off");
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let parts = Parts { clock: Some(clock.clone()), ..Parts::default() };
+    let app = world.app_at(&server.database(), parts).await;
+    consented(&world, &app, &app).await;
+    let before = app.token(&graph()).await.expect("a token");
+    server.crash();
+    clock.advance(DAY + 60);
+    let served = app.token(&graph()).await.expect("the cached token");
+    assert_eq!(served.secret().expose(), before.secret().expose());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,15 @@ class Calls:
 
     @property
     def seen(self) -> list[str]:
-        return self.process.stdout.splitlines()
+        return [how for how, _ in self._ended()]
+
+    def longest(self, *how: str) -> float:
+        """Seconds of the call that took longest of those that ended so."""
+        return max((seconds for each, seconds in self._ended() if each in how), default=0.0)
+
+    def _ended(self) -> list[tuple[str, float]]:
+        lines = self.process.stdout.splitlines(keepends=True)
+        return [(how, float(seconds)) for how, seconds in (line.split() for line in lines if line.endswith("\n"))]
 
     def wait_for(self, what: str, times: int = 1, since: int = 0) -> None:
         """Until so many calls ended so, from the one numbered `since` on."""

@@ -7,43 +7,22 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import random
 import time
 from pathlib import Path
 
 import pytest
 
 from destruction.calls import Calls
-from harness.cli import Cli
+from destruction.clock import Clock
 from processes.place import Place
 
 pytestmark = pytest.mark.needs("faketime")
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 DAY = 24 * 3600
 LEAST_LIFE = 62
 """Seconds: a token with a minute left or less is not handed out (src/app/token.rs), so this one is good for a moment."""
-
-
-class Clock:
-    """The clock that programs are shown: the machine's, so many seconds on. The one that only counts on is left alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "clock"
-        self.jump(0)
-
-    def jump(self, seconds: int) -> None:
-        """Sets it, also for programs that run: in one step, so that nobody reads half a number."""
-        unfinished = self.file.with_suffix(".new")
-        unfinished.write_text(f"{seconds:+d}\n")
-        unfinished.replace(self.file)
-
-    def shown_to(self, cli: Cli) -> Cli:
-        return cli.with_env(
-            LD_PRELOAD=LIBRARY,
-            FAKETIME_TIMESTAMP_FILE=self.file,
-            FAKETIME_NO_CACHE="1",
-            FAKETIME_DONT_FAKE_MONOTONIC="1",
-        )
 
 
 @pytest.fixture
@@ -114,3 +93,72 @@ def test_a_jump_under_a_process_that_lives_costs_one_redemption(place: Place, cl
     assert calls.seen.count("fresh") <= 3
     assert len(place.redemptions()) <= 2
     assert place.grant()["condition"] == "active"
+
+
+FARTHEST = 20 * DAY
+"""Within the life of the test's certificates and of a grant."""
+
+
+def any_jump(chance: random.Random) -> int:
+    """From a minute to weeks, forward or back, each order of magnitude as often as another."""
+    return round(math.exp(chance.uniform(math.log(60), math.log(FARTHEST)))) * chance.choice((1, -1))
+
+
+@pytest.mark.soak(3)
+def test_jumps_of_any_length_between_processes_cost_one_redemption_each(
+    place: Place, clock: Clock, rounds: int
+) -> None:
+    cli, chance, redeemed = clock.shown_to(place.cli), random.SystemRandom(), 0
+    for number in range(rounds):
+        jump = any_jump(chance)
+        place.emulator.forget_requests()
+        clock.jump(jump)
+        given = {cli(*place.ask("cli")).expect().stdout for _ in range(3)}
+        assert len(given) == 1, f"jump {number}: {jump}"
+        assert ends(given.pop()) > time.time(), f"jump {number}: {jump}"
+        assert len(place.redemptions()) <= 1, f"jump {number}: {jump}"
+        redeemed += len(place.redemptions())
+    assert place.grant()["condition"] == "active"
+    print(f"{rounds} jumps between processes, {redeemed} redemptions")
+
+
+@pytest.mark.soak(1)
+def test_a_clock_that_goes_back_again_and_again_makes_no_ended_token_good(
+    place: Place, clock: Clock, rounds: int
+) -> None:
+    cli, chance, passed, shown = clock.shown_to(place.cli), random.SystemRandom(), 0, 0
+    for number in range(rounds):
+        place.emulator.control(access_token_lifetime=LEAST_LIFE)
+        ended = cli(*place.ask("cli", "--fresh")).expect().stdout
+        place.emulator.control(access_token_lifetime=3600)
+        # The server's clock goes on past the token's end, and ours goes back by more than clocks differ.
+        passed += LEAST_LIFE + 1
+        place.emulator.control(clock_offset=passed)
+        shown -= chance.randrange(360, 3600)
+        clock.jump(shown)
+        given = cli(*place.ask("cli")).expect().stdout
+        assert given != ended, f"jump {number} to {shown}"
+        assert ends(given) > time.time() + passed, f"jump {number} to {shown}"
+    print(f"{rounds} tokens ended while the clock went back to {shown} s")
+
+
+@pytest.mark.soak(4)
+def test_jumps_of_any_length_under_a_process_that_lives_cost_one_redemption_each(
+    place: Place, clock: Clock, rounds: int
+) -> None:
+    chance = random.SystemRandom()
+    place.token().expect()
+    place.emulator.forget_requests()
+    with Calls(clock.shown_to(place.program("python")), place.partner) as calls:
+        calls.wait_for("token", 3)
+        for _ in range(rounds):
+            clock.jump(any_jump(chance))
+            calls.wait_for_more(6)
+        clock.jump(0)
+        calls.wait_for_more(6)
+    assert set(calls.seen) <= {"token", "fresh"}
+    # The first, and at most one for each jump.
+    assert calls.seen.count("fresh") <= rounds + 2
+    assert len(place.redemptions()) <= rounds + 1
+    assert place.grant()["condition"] == "active"
+    print(f"{rounds} jumps under a process, {len(place.redemptions())} redemptions")

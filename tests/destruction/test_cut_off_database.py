@@ -6,7 +6,9 @@ server of tokens gave out is in the database in the end, or was never acknowledg
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import random
 import shutil
 import signal
 import time
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from destruction.calls import Calls
+from destruction.clock import Clock
 from destruction.network import HOSTS, POSTGRES, Network, inside
 from harness import certificates
 from harness.cli import Cli
@@ -31,6 +34,11 @@ pytestmark = pytest.mark.needs("postgresql", "iproute2")
 
 NOTICED = 120.0
 """Seconds: a limit for the broken case, not a measure."""
+HELD_UP = 8.0
+"""Seconds: a question to the database is given ten (src/store/postgres/link.rs), and who has a token in hand waits for two (src/app/in_hand.rs)."""
+HALF_A_LIFE = 1800
+"""Seconds after which a token is to be renewed, and is good for as long again."""
+EVENTS = ("cut", "stopped", "killed", "cut while redeeming")
 TEMPORARY = {"StoreUnavailable", "DeadlineExceeded", "StoreUnwritable"}
 
 
@@ -199,8 +207,83 @@ def test_a_database_that_is_gone_for_a_while_costs_nobody_a_restart(fleet: Fleet
             calls.wait_for("fresh", since=since)
             calls.wait_for("token", 2, since=since)
             assert set(calls.seen) <= {"token", "fresh", *TEMPORARY}
+        longest = max(calls.longest(*TEMPORARY) for calls in callers)
+        print(f"longest wait for an error while the database was {how}: {longest:.2f} s")
     for number in range(HOSTS):
         fleet.token(number, "--fresh")
+    served = fleet.redemptions()
+    assert {each["status"] for each in served} == {200}, "no refresh token was used twice"
+    assert follow_each_other(served)
+
+
+@pytest.mark.needs("faketime")
+def test_who_has_a_token_in_hand_is_not_held_up_by_a_database_that_does_not_answer(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    """Stopped and not killed: the database takes every question and answers none, and half an hour later all would like a newer token."""
+    clock = Clock(tmp_path)
+    fleet.emulator.control(access_token_lifetime=2 * HALF_A_LIFE)
+    fleet.token(0, "--fresh")
+    with contextlib.ExitStack() as stack:
+        hosts = [clock.shown_to(fleet.python(number)) for number in range(HOSTS)]
+        callers = [stack.enter_context(Calls(host, fleet.partner)) for host in hosts]
+        for calls in callers:
+            calls.wait_for("token", 2)
+        fleet.postgres.signal(signal.SIGSTOP)
+        clock.jump(HALF_A_LIFE + 60)
+        gone = [len(calls.seen) for calls in callers]
+        for calls, since in zip(callers, gone, strict=True):
+            # More than one statement of the database's is given up meanwhile.
+            calls.wait_for("token", 150, since=since)
+            assert set(calls.seen[since:]) == {"token"}
+        longest = max(calls.longest("token") for calls in callers)
+        print(f"longest wait of a caller with a token in hand: {longest:.2f} s")
+        assert longest < HELD_UP, "a caller with a token in hand waited for the database"
+        fleet.postgres.signal(signal.SIGCONT)
+        for calls, since in zip(callers, gone, strict=True):
+            calls.wait_for("fresh", since=since)
+    assert {each["status"] for each in fleet.redemptions()} == {200}
+
+
+@pytest.mark.soak(1)
+def test_whatever_fails_in_whatever_order_the_callers_go_on(fleet: Fleet, rounds: int) -> None:
+    chance = random.SystemRandom()
+    fleet.token(0)
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(Calls(fleet.python(number), fleet.partner)) for number in range(HOSTS)]
+        for calls in callers:
+            calls.wait_for("token", 2)
+        happened: collections.Counter[str] = collections.Counter()
+        for number in range(rounds):
+            # Each as often as another, whatever comes by chance within.
+            what = EVENTS[number % len(EVENTS)] if rounds > 1 else chance.choice(EVENTS)
+            host = chance.randrange(HOSTS)
+            happened[what] += 1
+            if what == "stopped":
+                fleet.postgres.signal(signal.SIGSTOP)
+            elif what == "killed":
+                fleet.postgres.kill()
+            elif what == "cut":
+                fleet.network.cut(host)
+            else:
+                assert "recovery journal" in redeeming_when_cut(fleet, host).stderr
+            for calls in callers:
+                calls.wait_for_more(chance.randrange(5, 40))
+            if what == "stopped":
+                fleet.postgres.signal(signal.SIGCONT)
+            elif what == "killed":
+                fleet.postgres.start()
+            else:
+                if what == "cut while redeeming":
+                    fleet.wait_until_let_go(host)
+                fleet.network.mend(host)
+            # Who was cut off brings what it kept, and the others go on from there.
+            for each in (host, *(each for each in range(HOSTS) if each != host)):
+                fleet.token(each, "--fresh")
+        for calls in callers:
+            assert set(calls.seen) <= {"token", "fresh"}, calls.seen
+        longest = max(calls.longest("token", "fresh") for calls in callers)
+    print(f"{dict(happened)}; longest wait of a caller with a token in hand: {longest:.2f} s")
     served = fleet.redemptions()
     assert {each["status"] for each in served} == {200}, "no refresh token was used twice"
     assert follow_each_other(served)

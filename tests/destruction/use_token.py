@@ -1,6 +1,6 @@
 """The Python package in a process that goes on whatever happens: asks for one token over and over, and prints how each call ended.
 
-`python use_token.py PARTNER` until it is stopped. One line a call: `token`, `fresh` (a new one), or the error's id.
+`python use_token.py PARTNER` until it is stopped. One line a call: `token`, `fresh` (a new one), or the error's id, and after how many seconds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ def main(partner: str) -> int:
     app = PartnerApp.from_env()
     last = ""
     while True:
+        # The clock that libfaketime leaves alone.
+        began = time.monotonic()
         try:
             token = app.token(partner, "graph")
+            how = "token" if token.token == last else "fresh"
             if token.expires_on <= time.time():
-                print("expired", flush=True)
-            print("token" if token.token == last else "fresh", flush=True)
+                how = "expired"
             last = token.token
         except PartnerSamError as error:
-            print(error.to_dict()["id"], flush=True)
+            how = error.to_dict()["id"]
+        print(how, f"{time.monotonic() - began:.3f}", flush=True)
         # libfaketime does not know the way in which `time.sleep` sleeps.
         select.select([], [], [], 0.1)
 

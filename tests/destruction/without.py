@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from harness.cli import Cli
 from harness.places import TARGET, TESTS
@@ -14,6 +15,17 @@ def without(defence: str, cli: Cli) -> Cli:
     library = TARGET / "test-setup" / f"{defence}.so"
     if not library.exists() or library.stat().st_mtime < source.stat().st_mtime:
         library.parent.mkdir(parents=True, exist_ok=True)
-        build = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, source]
+        build: list[str | Path] = [
+            "cc",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-shared",
+            "-fPIC",
+            "-o",
+            library,
+            source,
+        ]
         subprocess.run(build, check=True)
     return cli.with_env(LD_PRELOAD=library)
