@@ -6,6 +6,8 @@ not happen unrecorded (a consent) and not a token. A folder above the store may 
 
 from __future__ import annotations
 
+import collections
+import itertools
 import os
 import re
 import shutil
@@ -16,7 +18,18 @@ from pathlib import Path
 
 import pytest
 
-from destruction.verbs import token_in_the_journal
+from destruction.at_call import spread
+from destruction.verbs import (
+    FIRST_IMPORT,
+    IMPORT,
+    REFRESH,
+    RENEW,
+    REVOKE,
+    VERBS,
+    Verb,
+    next_token,
+    token_in_the_journal,
+)
 from destruction.without import without
 from harness.cli import Answer
 from processes.place import Place
@@ -69,6 +82,7 @@ def file_of(place: Place, name: str) -> Path:
         "store": place.store,
         "leases": Path(f"{place.store}.leases"),
         "key": place.home / "store-key",
+        **{f"record's {each}": Path(f"{place.store}.audit") / each for each in RECORD},
     }[name]
 
 
@@ -182,3 +196,44 @@ def test_without_the_look_at_files_every_insecure_one_is_used(place: Place) -> N
         shutil.rmtree(place.journal, ignore_errors=True)
     place.store.parent.chmod(0o777)
     careless(*place.ask("cli", "--fresh")).expect()
+
+
+RECORD = ("record.jsonl", "head", "key", "lock")
+FILES = ("store", "leases", "key", *(f"record's {name}" for name in RECORD))
+
+
+def expected(verb: Verb, name: str) -> str:
+    """The section that refuses, `told` where it goes on and says so, `done` where the verb has no use for the file."""
+    is_record = name.startswith("record's")
+    if (verb is REVOKE and name != "leases") or (verb is IMPORT and is_record):
+        # The first that these do is to write that they begin.
+        return "audit-unwritable"
+    if is_record:
+        return "told" if verb in (REFRESH, RENEW) else "done"
+    return "store-insecure" if name != "leases" or verb in (REFRESH, RENEW) else "done"
+
+
+@pytest.mark.soak(6)
+@pytest.mark.usefixtures("traced")
+def test_whatever_is_asked_for_an_insecure_file_stops_it_or_is_told_of(place: Place, rounds: int, offset: int) -> None:
+    every = list(itertools.product((verb for verb in VERBS if verb is not FIRST_IMPORT), FILES, faults()))
+    points = [every[number - 1] for number in spread(len(every), min(rounds, len(every)), offset)]
+    outcomes: collections.Counter[str] = collections.Counter()
+    for verb, name, fault in points:
+        verb.prepare(place)
+        stdin, file = verb.stdin(place), file_of(place, name)
+        fault.make(file)
+        place.emulator.forget_requests()
+        answer = place.cli(*verb.arguments(place), stdin=stdin)
+        was_told = "a line of the audit record could not be written" in answer.stderr
+        found = section(answer) if answer.code else "told" if was_told else "done"
+        assert found == expected(verb, name), f"{verb.name}, {name}, {fault.name}: {answer}"
+        outcomes[found or ""] += 1
+        fault.mend(file)
+        if answer.code:
+            assert place.redemptions() == []
+            place.cli(*verb.arguments(place), stdin=stdin).expect()
+        if verb.finish is not None:
+            verb.finish(place)
+        next_token(place).expect()
+    print(f"{len(points)} of {len(every)} verbs, files and faults, {dict(outcomes)}")
