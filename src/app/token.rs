@@ -81,6 +81,7 @@ impl TokenRequest {
 #[derive(Debug)]
 pub struct Token {
     pub(crate) secret: AccessToken,
+    pub(crate) received_on: UnixTime,
     /// The partner whose grant it came from.
     pub partner: TenantId,
     /// The tenant it is good in.
@@ -106,8 +107,8 @@ pub struct Token {
 /// A token with less time left than this is not handed out: it would end on its way.
 const LEAST_LEFT: i64 = 60;
 
-/// A token from the store that came later than this by our clock, in seconds, shows that the clock was set back, and its end tells nothing. Less than that is
-/// the difference between two hosts' clocks; tokens are renewed earlier than that, too.
+/// A token that came later than this by our clock, in seconds, shows that the clock was set back, and its end tells nothing. Less than that is the difference
+/// between two hosts' clocks; tokens are renewed earlier than that, too.
 const CLOCKS_DIFFER: i64 = 300;
 
 impl Token {
@@ -116,9 +117,13 @@ impl Token {
         &self.secret
     }
 
-    /// Whether it can still be used at `now`.
+    /// Whether it can still be used at `now`. Not where the clock was set back since it came: it would be handed out long after its end.
     pub fn is_usable(&self, now: UnixTime) -> bool {
-        self.expires_on.since(now) > LEAST_LEFT
+        self.expires_on.since(now) > LEAST_LEFT && !self.is_ahead_of(now)
+    }
+
+    fn is_ahead_of(&self, now: UnixTime) -> bool {
+        self.received_on.since(now) > CLOCKS_DIFFER
     }
 
     /// Whether there is no reason to ask for a new one at `now`.
@@ -134,6 +139,7 @@ impl Token {
     pub(crate) fn new(key: &CacheKey, secret: AccessToken, facts: TokenFacts, warnings: Vec<Error>) -> Self {
         Self {
             secret,
+            received_on: facts.received_on,
             partner: key.partner,
             tenant: key.tenant,
             audience: key.audience.clone(),
@@ -315,15 +321,14 @@ impl Inner {
         }
     }
 
-    /// The store's token if it is usable. One that our clock has not come to yet is not: it would be handed out long after its end.
+    /// The store's token if it is usable.
     pub(super) async fn kept_token(&self, key: &CacheKey, token_key: &TokenKey) -> Result<Option<Token>> {
         let Some(stored) = self.store.token(token_key).await? else { return Ok(None) };
-        let now = self.clock.now();
-        if stored.facts.received_on.since(now) > CLOCKS_DIFFER {
-            tracing::warn!(received_on = %stored.facts.received_on, %now, "the clock was set back: a kept token is not used");
-            return Ok(None);
+        let (now, token) = (self.clock.now(), Token::from_stored(key, stored));
+        if token.is_ahead_of(now) {
+            tracing::warn!(received_on = %token.received_on, %now, "the clock was set back: a kept token is not used");
         }
-        Ok(Some(Token::from_stored(key, stored)).filter(|token| token.is_usable(now)))
+        Ok(Some(token).filter(|token| token.is_usable(now)))
     }
 
     fn remember(&self, key: CacheKey, token: Token) -> Arc<Token> {

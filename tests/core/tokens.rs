@@ -105,6 +105,26 @@ async fn a_clock_that_was_set_back_makes_no_ended_token_good_and_no_storm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_put_right_makes_no_ended_token_good_that_is_in_memory() {
+    const DAY: i64 = 86_400;
+    let world = World::new().await;
+    world.consent().await;
+    // A clock that is a day ahead, and is put right while the process goes on.
+    let now = partnersam::clock::Clock::now(&partnersam::clock::SystemClock);
+    let clock = std::sync::Arc::new(partnersam::clock::ManualClock::at(now.plus(DAY)));
+    let parts = partnersam::app::Parts { clock: Some(clock.clone()), ..Default::default() };
+    let app = partnersam::App::open_with(world.app.config().clone(), parts).await.expect("an app");
+    let ahead = app.token(&graph()).await.expect("a token");
+    // Less than clocks differ is no reason.
+    clock.advance(-200);
+    assert_eq!(app.token(&graph()).await.expect("a token").secret().expose(), ahead.secret().expose());
+    clock.advance(200 - DAY);
+    let put_right = app.token(&graph()).await.expect("a token");
+    assert_ne!(put_right.secret().expose(), ahead.secret().expose());
+    assert_eq!(app.token(&graph()).await.expect("a token").secret().expose(), put_right.secret().expose());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_as_text_and_a_missing_refresh_token_are_taken() {
     let world = World::new().await;
     world.consent().await;
