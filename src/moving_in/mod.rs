@@ -12,6 +12,7 @@ mod names;
 mod source;
 mod source_text;
 mod table;
+#[cfg(feature = "keyvault")]
 mod vault_names;
 mod xml;
 
@@ -26,6 +27,7 @@ use crate::ids::{ClientId, TenantRef};
 use crate::secret::{ClientSecret, RefreshToken};
 
 pub use source::Source;
+#[cfg(feature = "keyvault")]
 pub(crate) use vault_names::{APP_ID, SECRETS_BESIDE, TENANT, candidates, has_fields_beside};
 
 /// The largest source that is read, in bytes: the settings files of the tools have a few kilobytes.

@@ -19,7 +19,10 @@ pub mod password;
 mod postgres;
 #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only key files are read"))]
 pub(crate) mod private_file;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    expect(dead_code, reason = "what never leaves memory needs no journal")
+)]
 mod recovery;
 pub mod rotation;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

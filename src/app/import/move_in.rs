@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::place::{Located, Place, read};
+#[cfg(feature = "keyvault")]
+use super::place::Place;
+use super::place::{Located, read};
 use crate::app::App;
 #[cfg(feature = "keyvault")]
 use crate::app::config::VaultOpener;
@@ -400,11 +402,14 @@ fn plan_of(located: &Located) -> MovePlan {
     }
 }
 
+#[cfg(feature = "keyvault")]
 fn is_vault(located: &Located) -> bool {
-    #[cfg(feature = "keyvault")]
-    return matches!(located.place, Some(Place::Vault(_)));
-    #[cfg(not(feature = "keyvault"))]
-    return false;
+    matches!(located.place, Some(Place::Vault(_)))
+}
+
+#[cfg(not(feature = "keyvault"))]
+fn is_vault(_: &Located) -> bool {
+    false
 }
 
 fn gone(located: &Located, source: &Source) -> Error {
