@@ -1557,6 +1557,8 @@ psam_status psam_store_import(const struct psam_app *app,
                               const struct psam_cancel *cancel,
                               struct psam_document **out,
                               struct psam_error **error);
+
+/*
  Reads where another tool keeps a partner's grant, in whatever form, and says what is there. Redeems, stores and changes nothing. May wait.
 
  request_json: one object with partner and source (a file, "keyvault://NAME", "keyvault://NAME/secrets/SECRET", a secret's identifier, or
