@@ -354,6 +354,19 @@ async fn a_consent_that_the_vault_did_not_take_is_kept_here_and_told_to_it_later
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_was_cut_short_once_the_vault_had_it_ends_with_the_vault_s() {
+    let (lab, host) = (Lab::new(), Host::new());
+    let store = lab.store(&host);
+    store.local.refuse_late_vault_copies(true).await.unwrap();
+    store.put_grant(&grant_key(1), &token(1), &grant_facts(), Expect::Absent).await.unwrap_err();
+    store.local.refuse_late_vault_copies(false).await.unwrap();
+    assert!(store.local.grant(&grant_key(1)).await.unwrap().is_some(), "it was cut short after the record");
+    // Before this host looks again.
+    assert!(lab.store(&Host::new()).remove_grant(&grant_key(1)).await.unwrap());
+    assert!(store.grant(&grant_key(1)).await.unwrap().is_none(), "taken for a consent that the vault never had");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_the_vault_rotates_on_its_host_and_consents_nowhere() {
     let (lab, host) = (Lab::new(), Host::new());
     let store = lab.store(&host);

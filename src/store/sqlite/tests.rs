@@ -699,6 +699,22 @@ async fn of_two_recovered_tokens_the_newer_is_applied_and_after_a_restored_backu
     assert!(!fixture.folder.path().join("grants.db.recovery").exists());
 }
 
+/// Two processes read the same entry; one of them removes the grant before the other comes to write it.
+#[tokio::test]
+async fn an_entry_that_was_taken_away_meanwhile_is_not_applied() {
+    let fixture = Fixture::with_two_grants().await;
+    let store = fixture.store();
+    store.put_recovery(&grant_key(3), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+    let entries = store.0.journal.entries().unwrap();
+    assert!(store.remove_grant(&grant_key(3)).await.unwrap());
+    let keys = store.0.load_keys().unwrap();
+    for entry in &entries {
+        apply(&mut store.0.open_writer().unwrap(), &keys, entry).unwrap();
+    }
+    assert_eq!(entries.len(), 1);
+    assert!(store.grant(&grant_key(3)).await.unwrap().is_none(), "a removed grant came back");
+}
+
 // Processes that are killed. A test runs itself again as the child: the variable says in which part.
 
 const PART: &str = "PARTNERSAM_TEST_PART";

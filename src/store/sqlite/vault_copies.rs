@@ -31,3 +31,14 @@ impl SqliteStore {
         .await
     }
 }
+
+#[cfg(test)]
+impl SqliteStore {
+    /// Refuses, from now on or no longer, every mark that comes when a grant is there already: as if the process had ended between the two.
+    pub(crate) async fn refuse_late_vault_copies(&self, refuse: bool) -> Result<()> {
+        const REFUSE: &str = "CREATE TRIGGER late BEFORE INSERT ON vault_copies WHEN EXISTS (SELECT 1 FROM grants) \
+                              BEGIN SELECT RAISE(ABORT, 'too late'); END";
+        let change = if refuse { REFUSE } else { "DROP TRIGGER late" };
+        self.write(move |open| open.connection.execute_batch(change).map_err(failure)).await
+    }
+}
