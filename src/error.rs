@@ -552,6 +552,13 @@ impl Error {
         self.0.entra.as_ref()
     }
 
+    /// The id by which the service's log has the request, where there was one.
+    pub fn correlation_id(&self) -> Option<&str> {
+        let of_entra = self.0.entra.as_ref().and_then(|entra| entra.correlation_id.as_deref());
+        let of_call = || self.0.context.iter().find(|(key, _)| *key == "correlation_id").map(|(_, id)| id.as_str());
+        of_entra.or_else(of_call)
+    }
+
     /// Facts around the error, in the order they were added.
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context
@@ -588,7 +595,7 @@ impl Error {
             entra_codes: entra.map(|details| details.codes.as_slice()).unwrap_or_default(),
             suberror: entra.and_then(|details| details.suberror.as_deref()),
             trace_id: entra.and_then(|details| details.trace_id.as_deref()),
-            correlation_id: entra.and_then(|details| details.correlation_id.as_deref()),
+            correlation_id: self.correlation_id(),
             timestamp: entra.and_then(|details| details.timestamp.as_deref()),
             claims: entra.and_then(|details| details.claims.as_deref()),
             context: self.0.context.iter().map(|(key, value)| (*key, value.as_str())).collect(),
@@ -683,7 +690,7 @@ pub struct ErrorDocument<'a> {
     pub suberror: Option<&'a str>,
     /// [`EntraDetails::trace_id`].
     pub trace_id: Option<&'a str>,
-    /// [`EntraDetails::correlation_id`].
+    /// [`Error::correlation_id`].
     pub correlation_id: Option<&'a str>,
     /// [`EntraDetails::timestamp`].
     pub timestamp: Option<&'a str>,

@@ -94,6 +94,8 @@ pub struct CustomerOutcome {
     pub withdrew: bool,
     /// Resources that were consented to, by name.
     pub consented: Vec<String>,
+    /// The id of each change in Partner Center's log, in the order of the changes.
+    pub correlation_ids: Vec<String>,
     /// Why it failed, and what helps.
     pub error: Option<Error>,
 }
@@ -320,6 +322,7 @@ impl CustomerOutcome {
             differences: Vec::new(),
             withdrew: false,
             consented: Vec::new(),
+            correlation_ids: Vec::new(),
             error: None,
         }
     }

@@ -112,7 +112,7 @@ impl Checkup {
                 error_number: error.map(|error| error.kind().number()),
                 error_id: error.map(|error| error.kind().id()),
                 codes,
-                correlation_id: entra.and_then(|entra| entra.correlation_id.clone()),
+                correlation_id: error.and_then(Error::correlation_id).map(str::to_owned),
             }
         });
         CheckupReport {

@@ -127,14 +127,14 @@ impl Entry {
         self.error = Some(error.kind().id());
         self.service_codes = error.service_code().map(str::to_owned).into_iter().collect();
         if let Some(entra) = error.entra() {
-            self.service_codes.extend(entra.codes.iter().map(|code| format!("AADSTS{code}")));
-            self.correlation_id = entra.correlation_id.clone().or(self.correlation_id);
+            for code in entra.codes.iter().map(|code| format!("AADSTS{code}")) {
+                if !self.service_codes.contains(&code) {
+                    self.service_codes.push(code);
+                }
+            }
             self.trace_id = entra.trace_id.clone();
         }
-        if self.correlation_id.is_none() {
-            let known = error.context().iter().find(|(name, _)| *name == "correlation_id");
-            self.correlation_id = known.map(|(_, id)| id.clone());
-        }
+        self.correlation_id = error.correlation_id().map(str::to_owned).or(self.correlation_id);
         self
     }
 }

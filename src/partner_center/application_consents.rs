@@ -16,7 +16,6 @@ use super::desired_grants::DesiredGrant;
 use super::errors;
 use crate::error::{Error, Result};
 use crate::ids::{ClientId, TenantId};
-use crate::protocol::outside_text;
 use crate::secret::AccessToken;
 
 /// Requests for consents and withdrawals that Partner Center takes from one app in a second, all partners and customers together.
@@ -108,10 +107,7 @@ pub fn read_withdrawn<B: AsRef<[u8]>>(response: &Response<B>, retry_after: Optio
 
 fn refusal<B: AsRef<[u8]>>(response: &Response<B>, retry_after: Option<Duration>) -> Error {
     let error = errors::refusal_for_customer(response.status().as_u16(), retry_after, response.body().as_ref());
-    match response.headers().get("MS-RequestId").and_then(|id| id.to_str().ok()) {
-        Some(id) => error.with_context("ms-requestid", outside_text::name(id)),
-        None => error,
-    }
+    call::with_ids(error, response)
 }
 
 /// Some answer 400 and say it in words.

@@ -2,12 +2,13 @@
 //! (<https://learn.microsoft.com/partner-center/developer/headers>).
 
 use http::header::{ACCEPT, AUTHORIZATION};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, Response};
 use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::outside_text;
 use crate::secret::AccessToken;
 
 /// Ids by which Partner Center's support finds a call.
@@ -65,6 +66,22 @@ pub(crate) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
     Ok(value)
 }
 
+/// A refusal with the ids that the answer repeats: support, and an administrator in the sign-in log, find the call by them. Graph's headers are read, too.
+pub(crate) fn with_ids<B>(error: Error, response: &Response<B>) -> Error {
+    const HEADERS: [(&str, &str); 4] = [
+        ("MS-RequestId", "ms-requestid"),
+        ("MS-CorrelationId", "correlation_id"),
+        ("request-id", "request-id"),
+        ("client-request-id", "correlation_id"),
+    ];
+    HEADERS.into_iter().fold(error, |error, (header, key)| {
+        match response.headers().get(header).and_then(|id| id.to_str().ok()) {
+            Some(id) => error.with_context(key, outside_text::name(id)),
+            None => error,
+        }
+    })
+}
+
 /// The purpose as a header takes it: printable ASCII, not longer than needed.
 fn application(purpose: &str) -> String {
     const LONGEST: usize = 128;
@@ -97,6 +114,20 @@ mod tests {
         assert_eq!(headers["ms-correlationid"], Uuid::from_u128(2).to_string());
         assert_eq!(headers["ms-contract-version"], "v1");
         assert_eq!(headers["ms-partnercenter-application"], "partnersam: nightly licence report");
+    }
+
+    #[test]
+    fn a_refusal_has_the_ids_of_its_call() {
+        let refused = |headers: [(&str, &str); 2]| {
+            let answer = headers.into_iter().fold(Response::builder(), |answer, (name, id)| answer.header(name, id));
+            with_ids(Error::new(ErrorKind::PartnerCenterForbidden, "test", "refused"), &answer.body(()).unwrap())
+        };
+        let error = refused([("MS-RequestId", "test-request"), ("MS-CorrelationId", "test-correlation")]);
+        assert!(error.context().contains(&("ms-requestid", "test-request".to_owned())));
+        assert_eq!(error.to_document().correlation_id, Some("test-correlation"));
+        let error = refused([("request-id", "test-request"), ("client-request-id", "test-correlation")]);
+        assert!(error.context().contains(&("request-id", "test-request".to_owned())));
+        assert_eq!(error.correlation_id(), Some("test-correlation"));
     }
 
     #[test]

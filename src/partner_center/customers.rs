@@ -75,7 +75,7 @@ pub fn request(
 pub fn read<B: AsRef<[u8]>>(response: &Response<B>, retry_after: Option<Duration>) -> Result<Page> {
     let body = response.body().as_ref();
     if !response.status().is_success() {
-        return Err(errors::refusal(response.status().as_u16(), retry_after, body));
+        return Err(call::with_ids(errors::refusal(response.status().as_u16(), retry_after, body), response));
     }
     let malformed = |what: &str| {
         Error::new(ErrorKind::ResponseMalformed, "partner-center", format!("the list of customers {what}"))

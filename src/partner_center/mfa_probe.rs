@@ -41,10 +41,7 @@ pub fn read<B: AsRef<[u8]>>(response: &Response<B>, retry_after: Option<Duration
     let body = response.body().as_ref();
     if !response.status().is_success() {
         let error = errors::refusal(response.status().as_u16(), retry_after, body);
-        return Err(match request_id(response) {
-            Some(id) => error.with_context("ms-requestid", id),
-            None => error,
-        });
+        return Err(call::with_ids(error, response));
     }
     let profile: Profile = json_body::parse(body, LARGEST_BODY).unwrap_or_default();
     let company = profile.company_name.as_str().map(outside_text::sentence).filter(|name| !name.is_empty());
@@ -68,10 +65,6 @@ fn header<B>(response: &Response<B>) -> Option<bool> {
         _ if value.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
     }
-}
-
-fn request_id<B>(response: &Response<B>) -> Option<String> {
-    response.headers().get("MS-RequestId")?.to_str().ok().map(outside_text::name)
 }
 
 #[derive(Default, Deserialize)]

@@ -92,7 +92,7 @@ struct Page {
 fn items<B: AsRef<[u8]>>(response: &Response<B>) -> Result<Vec<Value>> {
     let body = response.body().as_ref();
     if !response.status().is_success() {
-        return Err(errors::refusal(response.status().as_u16(), None, body));
+        return Err(call::with_ids(errors::refusal(response.status().as_u16(), None, body), response));
     }
     Ok(json_body::parse::<Page>(body, LARGEST_BODY).unwrap_or_default().items)
 }

@@ -37,7 +37,8 @@ pub fn read<B: AsRef<[u8]>>(response: &Response<B>, retry_after: Option<Duration
     if response.status().is_success() {
         return Ok(());
     }
-    Err(errors::refusal(response.status().as_u16(), retry_after, response.body().as_ref()))
+    let error = errors::refusal(response.status().as_u16(), retry_after, response.body().as_ref());
+    Err(call::with_ids(error, response))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
-use super::call::bearer;
+use super::call::{bearer, with_ids};
 use crate::error::{Actor, Error, ErrorKind, Result};
 use crate::protocol::{json_body, outside_text};
 use crate::secret::AccessToken;
@@ -218,7 +218,7 @@ fn get(url: Url, token: &AccessToken) -> Result<Request<Vec<u8>>> {
 fn read<T: DeserializeOwned, B: AsRef<[u8]>>(response: &Response<B>, retry_after: Option<Duration>) -> Result<T> {
     let body = response.body().as_ref();
     if !response.status().is_success() {
-        return Err(refusal(response.status().as_u16(), retry_after, body));
+        return Err(with_ids(refusal(response.status().as_u16(), retry_after, body), response));
     }
     json_body::parse(body, LARGEST_BODY).ok_or_else(|| malformed("cannot be read"))
 }

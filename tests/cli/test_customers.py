@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ RUN = {
     "applied", "proved_before", "failed", "customers",
 }  # fmt: skip
 ROW = {
-    "tenant", "name", "domain", "verdict", "service_principal", "withdrew", "consented", "differences", "error",
+    "tenant", "name", "domain", "verdict", "service_principal", "withdrew", "consented", "correlation_ids", "differences", "error",
 }  # fmt: skip
 
 
@@ -114,6 +115,26 @@ def test_a_refusal_is_told_in_words_with_who_must_act(stored: Cli, emulator: Emu
     )  # fmt: skip
     emulator.control(customers={"customer": "wingtip.example", "gdap_role": True, "blocked": True})
     assert stored(*one).expect(4).stderr.count("Conditional Access") >= 1
+
+
+def test_every_change_and_refusal_has_the_id_that_the_service_s_log_has(
+    stored: Cli, emulator: Emulator, grants: Path
+) -> None:
+    one = ("customers", "apply", "fabrikam.com", "--file", grants, "--customer", "wingtip.example", "--yes")
+    emulator.control(customers={"customer": "wingtip.example", "blocked": True})
+    told = stored(*one).expect(4).stderr
+    refused = row(stored(*one, "--json").expect(4).json, WINGTIP)["error"]
+    log = [call["correlation_id"] for call in posts(emulator)]
+    assert f"correlation id: {log[0]}" in told
+    assert refused["correlation_id"] == log[1]
+    emulator.control(customers={"customer": "wingtip.example", "blocked": False})
+    done = row(stored(*one, "--json").expect().json, WINGTIP)
+    log = [call["correlation_id"] for call in posts(emulator)]
+    assert done["correlation_ids"] == log[2:]
+    record = stored("audit", "show", "--operation", "customers", "--json").expect().stdout.splitlines()
+    lines = [line for line in map(json.loads, record) if line["outcome"] != "begun"]
+    assert [line["correlation_id"] for line in lines] == [log[0], log[1], log[-1]]
+    assert lines[-1]["note"] == f"earlier changes: {' '.join(log[2:-1])}"
 
 
 def test_a_grants_file_that_is_none_is_refused_before_anything_is_sent(cli: Cli, tmp_path: Path) -> None:

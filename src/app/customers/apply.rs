@@ -57,8 +57,11 @@ impl Inner {
             entry.customer = Some(tenant.to_string());
             entry.audiences = desired.grants().iter().map(|grant| grant.name().to_owned()).collect();
             entry.purpose = Some(behalf.words(self).to_owned());
-            let brought = self.bring(behalf, tenant, desired, unreadable, journal, &mut outcome);
-            if let Err(error) = self.recorded(entry, brought, |_, ()| {}).await {
+            let brought = async {
+                self.bring(behalf, tenant, desired, unreadable, journal, &mut outcome).await?;
+                Ok(outcome.correlation_ids.clone())
+            };
+            if let Err(error) = self.recorded(entry, brought, tell_ids).await {
                 return outcome.fail(error, behalf);
             }
             outcome.verdict = Verdict::Applied;
@@ -114,7 +117,8 @@ impl Inner {
     ) -> Result<Vec<String>> {
         if withdraws {
             journal.begin(customer).await?;
-            self.withdraw_consents(behalf, customer).await?;
+            let (_, id) = self.withdraw_consents(behalf, customer).await?;
+            outcome.correlation_ids.push(id.to_string());
             outcome.withdrew = true;
             outcome.consented.clear();
         }
@@ -125,8 +129,11 @@ impl Inner {
         let mut refused: Option<Error> = None;
         for grant in desired.grants().iter().filter(is_due) {
             match self.consent(behalf, customer, desired.display_name(), grant, withdraws).await {
-                Ok(Granted::Accepted) => outcome.consented.push(grant.name().to_owned()),
-                Ok(Granted::Exists) => exists.push(grant.app_id().to_owned()),
+                Ok((Granted::Accepted, id)) => {
+                    outcome.consented.push(grant.name().to_owned());
+                    outcome.correlation_ids.push(id.to_string());
+                }
+                Ok((Granted::Exists, _)) => exists.push(grant.app_id().to_owned()),
                 Err(error) => {
                     let ends_it = error.kind() != ErrorKind::PartnerCenterRefused;
                     refused.get_or_insert(error.with_context("resource", grant.name()));
@@ -151,7 +158,7 @@ impl Inner {
         name: &str,
         grant: &DesiredGrant,
         after_withdrawal: bool,
-    ) -> Result<Granted> {
+    ) -> Result<(Granted, Uuid)> {
         let place = self.place(customer)?;
         let key = behalf.key(behalf.partner, Audience::PartnerCenter);
         let purpose = behalf.words(self);
@@ -166,7 +173,7 @@ impl Inner {
             let wait = retry_after(response.headers(), SystemTime::now());
             let granted = application_consents::read_granted(&response, wait)?;
             if granted == Granted::Accepted || echoes >= MOST_ECHOES {
-                return Ok(granted);
+                return Ok((granted, ids.correlation));
             }
             tokio::time::sleep(self.retry.first_wait * 2_u32.pow(echoes + 1)).await;
             echoes += 1;
@@ -255,6 +262,14 @@ impl Inner {
 
     fn place(&self, customer: TenantId) -> Result<Place<'_>> {
         Ok(Place { base: self.partner_center()?, customer, application: &self.config.client_id })
+    }
+}
+
+/// A line has one id, the last change's; the others go beside it.
+fn tell_ids(entry: &mut Entry, ids: &Vec<String>) {
+    if let Some((last, before)) = ids.split_last() {
+        entry.correlation_id = Some(last.clone());
+        entry.note = (!before.is_empty()).then(|| format!("earlier changes: {}", before.join(" ")));
     }
 }
 

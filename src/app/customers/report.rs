@@ -69,6 +69,7 @@ pub struct OutcomeReport<'a> {
     service_principal: Option<bool>,
     withdrew: bool,
     consented: &'a [String],
+    correlation_ids: &'a [String],
     differences: Vec<DifferenceReport<'a>>,
     error: Option<ErrorDocument<'a>>,
 }
@@ -130,6 +131,7 @@ impl<'a> OutcomeReport<'a> {
             service_principal: outcome.service_principal,
             withdrew: outcome.withdrew,
             consented: &outcome.consented,
+            correlation_ids: &outcome.correlation_ids,
             differences: outcome
                 .differences
                 .iter()

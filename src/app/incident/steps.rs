@@ -273,9 +273,7 @@ impl StepOutcome {
 
     pub(super) fn failed(step: Step, state: StepState, error: Error, on: UnixTime) -> Self {
         let by_hand = (state == StepState::ByHand).then(|| step.by_hand());
-        let known = error.context().iter().filter(|(name, _)| *name == "correlation_id").map(|(_, id)| id.clone());
-        let entra = error.entra().and_then(|entra| entra.correlation_id.clone());
-        let correlation_ids = known.chain(entra).collect();
+        let correlation_ids = error.correlation_id().map(str::to_owned).into_iter().collect();
         Self { step, state, note: error.message().to_owned(), by_hand, error: Some(error), on, correlation_ids }
     }
 

@@ -215,6 +215,9 @@ fn guarded(world: &World, headers: &HeaderMap, answer: impl FnOnce(&Caller) -> A
     if let Ok(value) = HeaderValue::try_from(&id) {
         reply.insert("request-id", value);
     }
+    if let Some(value) = headers.get("client-request-id") {
+        reply.insert("client-request-id", value.clone());
+    }
     if let Some(seconds) = retry_after {
         reply.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

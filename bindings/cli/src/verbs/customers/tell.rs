@@ -40,6 +40,9 @@ pub(super) fn tell_outcome(outcome: &CustomerOutcome, terminal: &Terminal) -> Re
             }
             terminal.say(format_args!("  who must act: {}", error.actor().in_words()));
             terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
+            if let Some(id) = error.correlation_id() {
+                terminal.say(format_args!("  correlation id: {}", for_terminal(id)));
+            }
             Ok(())
         }
         (Verdict::ToChange, None) => {
@@ -68,12 +71,13 @@ pub(super) fn tell_outcome(outcome: &CustomerOutcome, terminal: &Terminal) -> Re
 /// What the whole run came to.
 pub(super) fn tell_summary(run: Run, summary: &Summary, terminal: &Terminal) -> Result<(), Failure> {
     let Summary { customers, as_desired, to_change, no_consent, applied, proved_before, failed } = summary;
+    let customers = if *customers == 1 { "1 customer".to_owned() } else { format!("{customers} customers") };
     match run {
         Run::Plan => terminal.print(format_args!(
-            "{customers} customers: {as_desired} as wanted, {to_change} to change, {no_consent} without consent, {failed} failed"
+            "{customers}: {as_desired} as wanted, {to_change} to change, {no_consent} without consent, {failed} failed"
         )),
         Run::Apply => terminal.print(format_args!(
-            "{customers} customers: {as_desired} as wanted, {applied} changed and read back, {proved_before} done before, {failed} failed"
+            "{customers}: {as_desired} as wanted, {applied} changed and read back, {proved_before} done before, {failed} failed"
         )),
     }
 }
