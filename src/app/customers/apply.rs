@@ -61,7 +61,7 @@ impl Inner {
                 self.bring(behalf, tenant, desired, unreadable, journal, &mut outcome).await?;
                 Ok(outcome.correlation_ids.clone())
             };
-            if let Err(error) = self.recorded(entry, brought, tell_ids).await {
+            if let Err(error) = self.recorded(entry, brought, |entry, ids| tell_ids(entry, ids)).await {
                 return outcome.fail(error, behalf);
             }
             outcome.verdict = Verdict::Applied;
@@ -266,7 +266,7 @@ impl Inner {
 }
 
 /// A line has one id, the last change's; the others go beside it.
-fn tell_ids(entry: &mut Entry, ids: &Vec<String>) {
+fn tell_ids(entry: &mut Entry, ids: &[String]) {
     if let Some((last, before)) = ids.split_last() {
         entry.correlation_id = Some(last.clone());
         entry.note = (!before.is_empty()).then(|| format!("earlier changes: {}", before.join(" ")));
