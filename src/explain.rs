@@ -3,6 +3,8 @@
 //! Pure, and needs no app: [`explain`] reads a text and looks codes up in the table of [`remedy`](crate::remedy) and among the kinds of error. The
 //! same document ([`to_json`]) is what the command line, Python and C give.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -77,15 +79,19 @@ pub struct CustomerStep {
 }
 
 /// Explains `text`: a number (`50076`, `AADSTS50076`, `900421`, `2001`), a name (`SecretNotFound`, `ConsentRequired`, `invalid_grant`,
-/// `consent-required`), or a whole error text, JSON or not, of which at most 64 KiB are read.
+/// `consent-required`), several of them, or a whole error text, JSON or not. Of a text of more than 64 KiB the first half and the last are read: what
+/// failed stands at the end of a log.
 ///
 /// One explanation for each code, in the order they were found; several where several services share a number. A number that no table knows keeps its
 /// text and ids and gets a link. Empty where nothing in the text is a code or an id.
 pub fn explain(text: &str) -> Vec<Explanation> {
-    let text = beginning(text).trim();
+    let text = ends_of(text);
+    let text = text.trim();
     let mut found = Found::default();
     if is_one_word(text) {
         found.word(text);
+    } else if let Some(listed) = Found::list(text) {
+        found = listed;
     } else {
         if let Some(value) = json_in(text) {
             found.json(&value, 0);
@@ -109,12 +115,19 @@ pub fn to_json(text: &str) -> String {
 const MOST_TEXT: usize = 64 << 10;
 const MOST_CODES: usize = 16;
 
-fn beginning(text: &str) -> &str {
-    let mut end = text.len().min(MOST_TEXT);
+/// All of the text, or its beginning and its end where it is too long.
+fn ends_of(text: &str) -> Cow<'_, str> {
+    if text.len() <= MOST_TEXT {
+        return Cow::Borrowed(text);
+    }
+    let (mut end, mut begin) = (MOST_TEXT / 2, text.len() - MOST_TEXT / 2);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or_default()
+    while !text.is_char_boundary(begin) {
+        begin += 1;
+    }
+    Cow::Owned(format!("{}\n{}", text.get(..end).unwrap_or_default(), text.get(begin..).unwrap_or_default()))
 }
 
 fn is_one_word(text: &str) -> bool {
@@ -153,6 +166,24 @@ impl Found {
         if self.codes.len() < MOST_CODES && !self.codes.contains(&code) {
             self.codes.push(code);
         }
+    }
+
+    /// Several codes and nothing else.
+    fn list(text: &str) -> Option<Self> {
+        let mut found = Self::default();
+        for word in text.split([' ', '\t', '\r', '\n', ',', ';']).filter(|word| !word.is_empty()) {
+            let mut alone = Self::default();
+            if is_one_word(word) {
+                alone.word(word);
+            }
+            if alone.codes.is_empty() {
+                return None;
+            }
+            for code in alone.codes {
+                found.add(code);
+            }
+        }
+        Some(found)
     }
 
     /// A code alone.
@@ -252,7 +283,7 @@ impl Found {
             if let Ok(number) = digits.parse() {
                 self.aadsts(number);
                 if self.said.is_none() {
-                    self.said = text.get(at..).map(outside_text::sentence);
+                    self.said = text.get(at..).map(said_in);
                 }
             }
         }
@@ -269,6 +300,30 @@ impl Found {
         keep(&mut self.correlation_id, &["correlation id", "correlation_id", "correlationid", "correlation-id"], is_id);
         keep(&mut self.timestamp, &["timestamp"], is_time);
         keep(&mut self.suberror, &["suberror"], is_name);
+        if let (None, None, Some(code)) = (&self.trace_id, &self.correlation_id, lower.find("aadsts")) {
+            self.unlabelled(text.get(code..).unwrap_or_default());
+        }
+    }
+
+    /// The ids behind a code whose labels are of another language: Entra writes its own first, then the one that ties requests together, then the time.
+    fn unlabelled(&mut self, text: &str) {
+        let ids: Vec<(usize, &str)> = words_of(text, |c| c.is_ascii_alphanumeric() || c == '-')
+            .into_iter()
+            .filter(|(at, word)| {
+                let before = text.get(..*at).unwrap_or_default().trim_end();
+                word.len() == 36 && uuid::Uuid::try_parse(word).is_ok() && before.ends_with([':', '：'])
+            })
+            .collect();
+        let [(_, trace_id), (at, correlation_id), ..] = ids.as_slice() else { return };
+        self.trace_id = Some((*trace_id).to_owned());
+        self.correlation_id = Some((*correlation_id).to_owned());
+        let rest = text.get(at + correlation_id.len()..).unwrap_or_default();
+        let is_time = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | ' ' | 'T' | 'Z' | '+');
+        let time = rest.split_once([':', '：']).map(|(_, time)| time.trim_start());
+        let time = time.and_then(|time| time.get(..time.find(|c| !is_time(c)).unwrap_or(time.len())));
+        if let Some(time) = time.map(str::trim).filter(|time| time.len() >= "2022-09-08".len()) {
+            self.timestamp.get_or_insert_with(|| time.to_owned());
+        }
     }
 
     /// Names and numbers that stand in a text as words of their own.
@@ -489,6 +544,21 @@ fn digits_at(text: &str, at: usize) -> &str {
     rest.get(..rest.bytes().take_while(u8::is_ascii_digit).count()).unwrap_or_default()
 }
 
+/// What the service said of a code, without the ids that follow and the tags of a page around it.
+fn said_in(text: &str) -> String {
+    let is_tag = |at: usize| {
+        text.get(at + 1..).is_some_and(|tag| tag.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()))
+    };
+    let tag = text.match_indices('<').map(|(at, _)| at).find(|at| is_tag(*at));
+    let ids = text.to_ascii_lowercase().find("trace id:");
+    let end = tag.into_iter().chain(ids).min().unwrap_or(text.len());
+    let said = text.get(..end).unwrap_or_default().trim_end();
+    const ENTITIES: [(&str, &str); 5] =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    let said = ENTITIES.into_iter().fold(said.to_owned(), |said, (entity, plain)| said.replace(entity, plain));
+    outside_text::sentence(&said)
+}
+
 /// Runs of word characters, each with where it begins.
 fn words_of(text: &str, is_word: impl Fn(char) -> bool) -> Vec<(usize, &str)> {
     let mut words = Vec::new();
@@ -557,6 +627,42 @@ mod tests {
         {
             assert_eq!(codes(text), ["ConsentRequired"], "{text}");
         }
+    }
+
+    #[test]
+    fn several_codes_alone_are_found_each() {
+        for text in ["50076 900421 SecretNotFound", "AADSTS50076, 900421,\nsecretnotfound"] {
+            assert_eq!(codes(text), ["AADSTS50076", "900421", "SecretNotFound"], "{text}");
+        }
+        assert_eq!(codes("50076 times"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn ids_are_read_whatever_language_their_labels_are_of() {
+        for (trace, correlation, time) in [
+            ("トレース ID: ", "相関 ID: ", "タイムスタンプ: "),
+            ("跟踪 ID：", "相关 ID：", "时间戳："),
+            ("Ablaufverfolgungs-ID: ", "Korrelations-ID: ", "Zeitstempel: "),
+            ("ID de trace : ", "ID de corrélation : ", "Horodatage : "),
+        ] {
+            let text = format!(
+                "エラー AADSTS50076: x '99999999-0000-4000-8000-000000000000'\r\n{trace}00000000-0000-4000-8000-00000000000a\r\n{correlation}00000000-0000-4000-8000-00000000000b\r\n{time}2022-09-08 06:24:42Z"
+            );
+            let found = &explain(&text)[0];
+            assert_eq!(found.trace_id.as_deref(), Some("00000000-0000-4000-8000-00000000000a"), "{text}");
+            assert_eq!(found.correlation_id.as_deref(), Some("00000000-0000-4000-8000-00000000000b"), "{text}");
+            assert_eq!(found.timestamp.as_deref(), Some("2022-09-08 06:24:42Z"), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_page_only_what_was_said_is_repeated() {
+        let page = "<h1>Sorry</h1><p>AADSTS65001: The user&#39;s &lt;app&gt;</p><div>Trace ID: 00000000-0000-4000-8000-00000000000a<br>Correlation ID: 00000000-0000-4000-8000-00000000000b</div>";
+        let found = &explain(page)[0];
+        assert_eq!(found.text.as_deref(), Some("AADSTS65001: The user's <app>"));
+        assert_eq!(found.trace_id.as_deref(), Some("00000000-0000-4000-8000-00000000000a"));
+        let line = "log: AADSTS70043: The token has expired. Trace ID: 00000000-0000-4000-8000-00000000000a";
+        assert_eq!(explain(line)[0].text.as_deref(), Some("AADSTS70043: The token has expired."));
     }
 
     #[test]
@@ -691,8 +797,10 @@ mod tests {
 
     #[test]
     fn a_long_text_is_read_to_a_limit() {
-        let text = format!("{}\u{e9}AADSTS50076", "\u{e9}".repeat(MOST_TEXT));
-        assert_eq!(codes(&text), Vec::<String>::new());
+        let far = "\u{e9}".repeat(MOST_TEXT);
+        assert_eq!(codes(&format!("{far}AADSTS50076")), ["AADSTS50076"], "a log ends with what failed");
+        assert_eq!(codes(&format!("AADSTS50076 {far}")), ["AADSTS50076"]);
+        assert_eq!(codes(&format!("{far}AADSTS50076{far}")), Vec::<String>::new());
         let many: String = (0..100).map(|n| format!("AADSTS{} ", 900_500 + n)).collect();
         assert_eq!(codes(&many).len(), MOST_CODES);
     }

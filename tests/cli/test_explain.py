@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 from harness.cli import Cli
-from harness.places import ROOT
+from harness.places import CLI, ROOT
 
 GOLDEN = json.loads((ROOT / "tests/scenarios/explain.golden.json").read_text(encoding="utf-8"))
 
@@ -55,6 +56,24 @@ def test_its_own_errors_are_read_back(cli: Cli) -> None:
     assert "ConsentRequired (2001)" in cli("explain", stdin=refused.stderr).expect().stdout
     refused = cli("token", "fabrikam.com", "--for", "graph", "--json").expect(4)
     assert "ConsentRequired (2001)" in cli("explain", stdin=refused.stdout).expect().stdout
+
+
+def test_several_codes_and_any_log_are_read(home: Path) -> None:
+    cli = Cli(home)
+    found = cli("explain", "--json", "AADSTS50076", "900421", "65001").expect().json["explanations"]
+    assert [each["code"] for each in found] == ["AADSTS50076", "900421", "AADSTS65001"]
+    log = home / "error.log"
+    text = "AADSTS50076: 多要素認証が必要です"
+    for written in (
+        text.encode("utf-16"),
+        text.encode("cp932"),
+        text.encode() + b"\xff\x00",
+        b"\n" * 3_000_000 + text.encode(),
+    ):
+        log.write_bytes(written)
+        with log.open("rb") as file:
+            run = subprocess.run([CLI, "explain", "--json"], stdin=file, env=cli.env, capture_output=True, check=True)
+        assert [each["code"] for each in json.loads(run.stdout)["explanations"]] == ["AADSTS50076"]
 
 
 def test_what_says_nothing_is_told_as_such(home: Path) -> None:

@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod log;
 mod output;
+mod pasted;
 mod session;
 mod signals;
 mod terminal;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::pasted;
 
 /// The three standard streams and how to behave on them.
 #[derive(Debug)]
@@ -157,6 +158,11 @@ impl Terminal {
             io::stdin().lock().take(LONGEST_INPUT).read_to_string(&mut text).map(|_| text)
         })
         .await
+    }
+
+    /// The beginning and the end of standard input, as text in whatever encoding: somebody's log.
+    pub(crate) async fn read_pasted(&self) -> Result<Zeroizing<String>, Failure> {
+        beside(|| pasted::read(&mut io::stdin().lock())).await
     }
 
     fn prompt(&self, question: &str) {

@@ -12,17 +12,17 @@ use crate::terminal::{Style, Terminal};
 const EXAMPLES: &str = "\
 Examples:
   partnersam explain 50076
-  partnersam explain SecretNotFound
+  partnersam explain AADSTS65001 900421 SecretNotFound
   partnersam explain < error.log
   python report.py 2>&1 | partnersam explain --json
 
 It knows the codes of Entra (AADSTS), Partner Center and Key Vault and partnersam's own, and finds them in any text, with the ids that a support \
-ticket asks for. Nothing is sent. The exit code is 1 where the text has neither a code nor an id";
+ticket asks for. Of a text of more than 64 KiB it reads the beginning and the end. Nothing is sent. The exit code is 1 where the text has neither a code nor an id";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A number, a name, or a whole error text; without it standard input is read
+    /// Numbers, names, or a whole error text; without it standard input is read
     #[arg(value_name = "TEXT")]
     text: Vec<String>,
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     } else if terminal.in_is_terminal() {
         return Err(Failure::usage("there is no text to explain", "name a code, or pipe the error text in"));
     } else {
-        terminal.read_to_end().await?
+        terminal.read_pasted().await?
     };
     let explanations = explain::explain(&text);
     if arguments.json {
