@@ -4,13 +4,13 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
     Router,
     extract::Request,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use hyper::service::{Service, service_fn};
@@ -137,13 +137,23 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, face: Face, router: Rou
                 return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
             };
             let request = Request::from_parts(head, axum::body::Body::from(body));
-            let response = fault::around(&world, face, request, |request| router.call(request)).await;
+            let mut response = fault::around(&world, face, request, |request| router.call(request)).await;
             if response.extensions().get::<fault::Abort>().is_some() {
                 return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+            }
+            // What the others keep by their clocks is by this one, too.
+            if let Some(date) = date(&world) {
+                response.headers_mut().entry(header::DATE).or_insert(date);
             }
             Ok::<Response, io::Error>(response)
         }
     });
     // A peer that goes away or talks nonsense is its own problem.
     drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
+}
+
+/// The emulator's clock as a header has it.
+fn date(world: &World) -> Option<HeaderValue> {
+    let since = Duration::from_secs(u64::try_from(world.lock().now()).ok()?);
+    HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)).ok()
 }
