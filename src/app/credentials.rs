@@ -75,11 +75,13 @@ impl Inner {
                 Ok(moment) => (moment, None),
                 Err(error) => (None, Some(error)),
             };
+            let (has_expiry, standing) = (credential.has_expiry(), Standing::at(expires_on, now));
             CredentialStatus {
                 what: credential.describe(),
                 expires_on,
-                has_expiry: credential.has_expiry(),
-                standing: Standing::at(expires_on, now),
+                has_expiry,
+                // What is made anew for each use ends soon all the time; that it has ended says that nobody makes it anew.
+                standing: if has_expiry || standing == Standing::Ended { standing } else { Standing::Unknown },
                 error,
             }
         })

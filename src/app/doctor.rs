@@ -107,7 +107,7 @@ impl Checkup {
                 check: finding.check,
                 about: finding.about.as_deref().map(|about| self.mask.apply(about)),
                 level: finding.level,
-                message: self.mask.apply(&finding.message),
+                message: self.mask.apply(&placed(finding)),
                 fix: finding.fix.as_deref().map(|fix| self.mask.apply(fix)),
                 error_number: error.map(|error| error.kind().number()),
                 error_id: error.map(|error| error.kind().id()),
@@ -122,6 +122,17 @@ impl Checkup {
             verdict: self.verdict(),
             findings: findings.collect(),
         }
+    }
+}
+
+/// The message with the file that it is about, where neither it nor what was looked at names that.
+fn placed(finding: &Finding) -> String {
+    let file = finding.error.iter().flat_map(Error::context).find(|(key, _)| ["file", "path"].contains(key));
+    let is_named =
+        |file: &str| finding.message.contains(file) || finding.about.as_ref().is_some_and(|about| about.contains(file));
+    match file {
+        Some((_, file)) if !is_named(file) => format!("{}: {file}", finding.message),
+        _ => finding.message.clone(),
     }
 }
 
@@ -170,7 +181,10 @@ impl App {
         }
         let login = self.config().authority.login().clone();
         let answered = self.time_of_service().await;
-        let proxies: Vec<_> = PROXY_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
+        // None stands before the emulator.
+        let is_direct = self.config().authority.is_emulator();
+        let is_set = |name: &&str| !is_direct && std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let proxies: Vec<_> = PROXY_VARIABLES.into_iter().filter(is_set).collect();
         let is_there = answered.is_ok();
         let ahead = answered.as_ref().ok().copied().flatten();
         let host = login.host_str().unwrap_or_default();

@@ -87,6 +87,76 @@ def test_a_wrong_passphrase_is_told_as_one(cli: Cli, emulator: Emulator, key: Si
         assert "passphrase" in finding["message"]
 
 
+def told(cli: Cli, emulator: Emulator, text: str) -> dict[str, Any]:
+    """What a check-up says of the credential that this configuration has."""
+    answer = configured(cli, emulator, text)("doctor", "--json")
+    finding: dict[str, Any] = next(each for each in answer.json["findings"] if each["check"] == "app-credential")
+    return finding
+
+
+def test_what_is_wrong_with_a_credential_s_files_is_told_exactly(cli: Cli, emulator: Emulator, key: SigningKey) -> None:
+    elsewhere = cli.home / "elsewhere"
+    elsewhere.mkdir()
+    another = SigningKey(elsewhere)
+    curve = cli.home / "curve.pem"
+    curve.write_text("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n")
+    junk = cli.home / "junk"
+    junk.write_bytes(b"\x00 no certificate")
+    missing = cli.home / "nowhere"
+    stale = cli.home / "stale"
+    stale.write_text(emulator._tell("/federated-token", {"lifetime": -7200})["token"])
+    certificate = f'certificate_file = "{key.certificate_file()}"\n'
+    for text, words in [
+        (
+            f'certificate_file = "{key.pfx_file()}"\n',
+            "or one with a passphrase, and certificate_passphrase_file",
+        ),
+        (f'certificate_file = "{junk}"\n', "neither PEM nor PFX"),
+        (certificate, "holds no private key"),
+        (f'{certificate}certificate_key_file = "{another.key_file()}"\n', "do not belong together"),
+        (f'{certificate}certificate_key_file = "{curve}"\n', f"not RSA, and Entra takes no other: {curve}"),
+        (f'{certificate}certificate_key_file = "{key.key_file(PASSPHRASE)}"\n', f"is not set: {key.folder}"),
+        (f'{certificate}certificate_key_file = "{missing}"\n', f"cannot be read: {missing}"),
+        (f'client_secret_file = "{missing}"\n', "client_secret_file names cannot be read"),
+        (f'federated_token_file = "{missing}"\n', "federated_token_file names cannot be read"),
+        (f'federated_token_file = "{junk}"\n', "not a signed JWT"),
+        (f'federated_token_file = "{stale}"\n', "has ended, and nobody has written a new one"),
+    ]:
+        finding = told(cli, emulator, text)
+        message = finding["message"].replace("~", str(cli.home), 1)
+        assert (finding["level"], words in message) == ("fail", True), (text, finding)
+        assert "run `partnersam init`" not in finding["fix"], finding
+    (cli.home / "fresh").write_text(emulator.federated_token())
+    finding = told(cli, emulator, f'federated_token_file = "{cli.home / "fresh"}"\n')
+    assert (finding["level"], finding["message"].startswith("good until 20")) == ("pass", True)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo no signature at all", "did not sign with the key of its certificate"),
+        ("head -c 256 /dev/urandom | base64 -w 0", "did not sign with the key of its certificate"),
+        ("exit 7", "the command that signs failed"),
+        ("exec yes", "printed more than a signature"),
+        ("sleep 5 & echo AAAA", "still holds its output"),
+        ("true", "printed no signature"),
+    ],
+)
+def test_a_command_that_does_not_sign_is_told_before_anything_is_sent(
+    cli: Cli, emulator: Emulator, key: SigningKey, script: str, words: str
+) -> None:
+    text = f'certificate_file = "{key.certificate_file()}"\ncredential_command = ["/bin/sh", "-c", "{script}"]\n'
+    config = configured(cli, emulator, text)
+    token = cli.home / "token"
+    token.write_text(emulator.seed_grants("admin@fabrikam.com")[0]["refresh_token"])
+    token.chmod(0o600)
+    emulator.forget_requests()
+    error = config("import", "fabrikam.com", "--file", token, "--json").expect(3).json["error"]
+    assert (error["id"], words in error["message"]) == ("AppCredentialInvalid", True), error
+    assert "by hand" in error["hint"] or "certificate_file is the certificate of the key that signs" in error["hint"]
+    assert emulator.requests() == []
+
+
 def test_the_older_one_goes_on_while_a_new_one_spreads(cli: Cli, emulator: Emulator, key: SigningKey) -> None:
     body = {"client_id": emulator.app()["client_id"], "refuse_times": 2}
     new = emulator._tell("/certificates", body)["certificate"]

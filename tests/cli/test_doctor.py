@@ -38,6 +38,29 @@ def test_it_says_what_is_well(stored: Cli, emulator: Emulator) -> None:
     assert (document["schema_version"], document["verdict"]) == (1, "pass")
 
 
+@pytest.mark.parametrize(("seconds", "level"), [(-100, "warn"), (400, "fail")])
+def test_a_clock_that_is_off_is_told(stored: Cli, emulator: Emulator, seconds: int, level: str) -> None:
+    emulator.control(clock_offset=seconds)
+    answer = stored("doctor", "--json")
+    assert levels(answer)["clock"] == level
+    (finding,) = [each for each in answer.json["findings"] if each["check"] == "clock"]
+    assert ("ahead of" if seconds < 0 else "behind") in finding["message"]
+
+
+def test_a_file_that_others_may_read_is_named(stored: Cli) -> None:
+    key = stored.home / "key"
+    key.chmod(0o644)
+    answer = stored("doctor", "--json").expect(6)
+    (finding,) = [each for each in answer.json["findings"] if each["check"] == "store"]
+    assert (finding["error_id"], finding["message"].endswith(": ~/key")) == ("StoreInsecure", True), finding
+
+
+def test_a_proxy_that_is_not_used_is_not_told_of(stored: Cli) -> None:
+    answer = stored.with_env(HTTPS_PROXY="http://127.0.0.1:9")("doctor", "--json").expect()
+    (finding,) = [each for each in answer.json["findings"] if each["check"] == "connection"]
+    assert "proxy" not in finding["message"]
+
+
 def test_it_can_be_pasted(stored: Cli, emulator: Emulator) -> None:
     emulator.control(customers={"customer": "contoso.com", "relationship": False})
     for form in ((), ("--json",)):

@@ -11,7 +11,7 @@ use super::certificate::{Certificate, CertificateFile, CertificateFiles};
 use super::signer::Signer;
 use super::{Assertion, ClientCredential, KeptIn, Proof};
 use crate::clock::UnixTime;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClientId;
 use crate::protocol::assertion::{self, Algorithm, CertificateName, Claims, LIFETIME};
 
@@ -101,6 +101,20 @@ impl AssertionCredential {
         let claims = Claims { client_id, audience: endpoint.as_str(), now, id: &Uuid::new_v4().to_string() };
         let input = assertion::signing_input(self.algorithm, &name, &claims);
         let signature = self.signer.sign(self.algorithm, input.as_bytes()).await?;
+        // The service says of a foreign key, of another padding and of junk only that it does not know the certificate.
+        if !certificate.verifies(self.algorithm, input.as_bytes(), &signature) {
+            return Err(Error::new(
+                ErrorKind::AppCredentialInvalid,
+                "token",
+                "what signed for the app did not sign with the key of its certificate",
+            )
+            .with_hint(format!(
+                "see that certificate_file is the certificate of the key that signs, and that it signs the text itself by {}",
+                self.algorithm.name()
+            ))
+            .with_context("certificate", certificate.thumbprint())
+            .with_context("signature_bytes", signature.len()));
+        }
         let made = Arc::new(Assertion::new(assertion::compact(&input, &signature)));
         if !self.is_reused {
             return Ok(made);

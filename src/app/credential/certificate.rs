@@ -8,7 +8,10 @@ use std::time::SystemTime;
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256};
+use aws_lc_rs::signature::{
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256,
+    UnparsedPublicKey,
+};
 use fs_err as fs;
 use futures_util::future::BoxFuture;
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
@@ -63,6 +66,15 @@ impl Certificate {
         let mut sha1 = [0; 20];
         sha1.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der).as_ref());
         Ok(Self { sha256, sha1, expires_on: UnixTime(i64::try_from(ends).unwrap_or(i64::MAX)), public_key, chain })
+    }
+
+    /// Whether the certificate's key made this signature of `message`.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let how = match algorithm {
+            Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+            Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+        };
+        UnparsedPublicKey::new(how, &self.public_key).verify(message, signature).is_ok()
     }
 
     /// The SHA-256 thumbprint as people compare it: upper-case hexadecimal.
@@ -170,25 +182,34 @@ impl Loaded {
     fn read(files: &CertificateFiles) -> Result<Self> {
         let bytes = read(&files.certificate)?;
         let passphrase = files.passphrase.as_deref().map(read_passphrase).transpose()?;
+        let key_file = files.key.as_deref().unwrap_or(&files.certificate);
         let (mut certificates, key) = if is_pem(&bytes) {
             let key_bytes = files.key.as_deref().map(read).transpose()?;
-            from_pem(&bytes, key_bytes.as_deref().map(Vec::as_slice), passphrase.as_ref())
+            let mut parts =
+                from_pem(&bytes, passphrase.as_ref()).map_err(|problem| invalid(problem, &files.certificate))?;
+            if let Some(key_bytes) = key_bytes {
+                let beside = from_pem(&key_bytes, passphrase.as_ref()).map_err(|problem| invalid(problem, key_file))?;
+                parts.0.extend(beside.0);
+                parts.1 = beside.1.or(parts.1);
+            }
+            let key = parts.1.ok_or_else(|| invalid("holds no private key", key_file))?;
+            (parts.0, key)
         } else {
-            from_pfx(&bytes, passphrase.as_ref())
-        }
-        .map_err(|problem| invalid(problem, &files.certificate))?;
+            from_pfx(&bytes, passphrase.as_ref()).map_err(|problem| invalid(problem, &files.certificate))?
+        };
         let key = KeyPair::from_pkcs8(&key)
             .or_else(|_| KeyPair::from_der(&key))
-            .map_err(|_| invalid("holds a key that is not RSA of 2048 bits or more", &files.certificate))?;
+            .map_err(|_| invalid("holds a key that is not RSA of 2048 bits or more", key_file))?;
         // The leaf is the one whose key this is, wherever it stands in the file.
         let of_key = |der: &Vec<u8>| {
             Certificate::from_chain(vec![der.clone()])
                 .is_ok_and(|certificate| certificate.public_key == key.public_key().as_ref())
         };
-        let leaf = certificates
-            .iter()
-            .position(of_key)
-            .ok_or_else(|| invalid("holds no certificate of its key", &files.certificate))?;
+        let leaf = certificates.iter().position(of_key).ok_or_else(|| {
+            let problem = "holds no certificate of its key: certificate and key do not belong together";
+            let error = invalid(problem, &files.certificate);
+            if files.key.is_some() { error.with_context("key_file", key_file.display()) } else { error }
+        })?;
         certificates.swap(0, leaf);
         let certificate =
             Certificate::from_chain(certificates).map_err(|problem| invalid(problem, &files.certificate))?;
@@ -215,28 +236,33 @@ pub(super) fn is_pem(bytes: &[u8]) -> bool {
     bytes.windows(10).any(|window| window == b"-----BEGIN")
 }
 
-type Parts = (Vec<Vec<u8>>, Zeroizing<Vec<u8>>);
+/// In PKCS#8 or PKCS#1, in DER.
+type Key = Zeroizing<Vec<u8>>;
+type Parts = (Vec<Vec<u8>>, Key);
 
-fn from_pem(bytes: &[u8], key_bytes: Option<&[u8]>, passphrase: Option<&Passphrase>) -> Result<Parts, &'static str> {
+/// The certificates of a PEM text, and the key where it has one.
+fn from_pem(
+    bytes: &[u8],
+    passphrase: Option<&Passphrase>,
+) -> Result<(Vec<Vec<u8>>, Option<Key>), &'static str> {
     let mut certificates = Vec::new();
     let mut key = None;
-    for text in std::iter::once(bytes).chain(key_bytes) {
-        for block in pem::parse_many(text).map_err(|_| "is not PEM")? {
-            match block.tag() {
-                "CERTIFICATE" => certificates.push(block.into_contents()),
-                "PRIVATE KEY" => key = Some(Zeroizing::new(block.into_contents())),
-                "RSA PRIVATE KEY" if block.headers().get("Proc-Type").is_some() => {
-                    return Err(
-                        "holds a key in OpenSSL's old encrypted form, which is weak: convert it with `openssl pkcs8 -topk8`",
-                    );
-                }
-                "RSA PRIVATE KEY" => key = Some(Zeroizing::new(block.into_contents())),
-                "ENCRYPTED PRIVATE KEY" => key = Some(decrypt(block.contents(), passphrase)?),
-                _ => {}
+    for block in pem::parse_many(bytes).map_err(|_| "is not PEM")? {
+        match block.tag() {
+            "CERTIFICATE" => certificates.push(block.into_contents()),
+            "PRIVATE KEY" => key = Some(Zeroizing::new(block.into_contents())),
+            "RSA PRIVATE KEY" if block.headers().get("Proc-Type").is_some() => {
+                return Err(
+                    "holds a key in OpenSSL's old encrypted form, which is weak: convert it with `openssl pkcs8 -topk8`",
+                );
             }
+            "RSA PRIVATE KEY" => key = Some(Zeroizing::new(block.into_contents())),
+            "ENCRYPTED PRIVATE KEY" => key = Some(decrypt(block.contents(), passphrase)?),
+            "EC PRIVATE KEY" => return Err("holds a key that is not RSA, and Entra takes no other"),
+            _ => {}
         }
     }
-    Ok((certificates, key.ok_or("holds no private key")?))
+    Ok((certificates, key))
 }
 
 fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
@@ -251,10 +277,17 @@ fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<
 }
 
 fn from_pfx(bytes: &[u8], passphrase: Option<&Passphrase>) -> Result<Parts, &'static str> {
+    const SEQUENCE: u8 = 0x30;
+    if bytes.first() != Some(&SEQUENCE) {
+        return Err("is neither PEM nor PFX");
+    }
+    let unopened = match passphrase {
+        Some(_) => "is a PFX file that this passphrase does not open, or is damaged",
+        None => "is a damaged PFX file, or one with a passphrase, and certificate_passphrase_file is not set",
+    };
     // EXPOSE: the passphrase opens the file. One without has the empty passphrase.
     let passphrase = passphrase.map_or("", Passphrase::expose);
-    let store = KeyStore::from_pkcs12(bytes, passphrase, Pkcs12ImportPolicy::Relaxed)
-        .map_err(|_| "is neither PEM nor a PFX file that this passphrase opens")?;
+    let store = KeyStore::from_pkcs12(bytes, passphrase, Pkcs12ImportPolicy::Relaxed).map_err(|_| unopened)?;
     let (_, chain) = store.private_key_chain().ok_or("holds no private key")?;
     let certificates = chain.certs().iter().map(|certificate| certificate.as_der().to_vec()).collect();
     Ok((certificates, Zeroizing::new(chain.key().as_der().to_vec())))
@@ -263,6 +296,7 @@ fn from_pfx(bytes: &[u8], passphrase: Option<&Passphrase>) -> Result<Parts, &'st
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let unreadable = |cause: &dyn fmt::Display| {
         Error::new(ErrorKind::ConfigMissing, "token", "a file of the app's certificate cannot be read")
+            .with_hint("see that the file is where the configuration says, and that this account may read it")
             .with_context("file", path.display())
             .with_cause(cause)
     };
@@ -281,6 +315,7 @@ pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase> {
 
 fn invalid(problem: &str, path: &Path) -> Error {
     Error::new(ErrorKind::ConfigInvalid, "token", format!("the app's certificate file {problem}"))
+        .with_hint("see that certificate_file, certificate_key_file and certificate_passphrase_file name what belongs together")
         .with_context("file", path.display())
 }
 
@@ -393,8 +428,9 @@ mod tests {
             key: None,
             passphrase: one.passphrase("another"),
         };
-        assert!(one.refused(wrong).contains("this passphrase opens"));
-        assert!(one.refused(files(one.write("e", [0x30, 0x82, 0xff, 0xff, 0]))).contains("neither PEM nor a PFX"));
+        assert!(one.refused(wrong).contains("this passphrase does not open"));
+        assert!(one.refused(files(one.write("e", [0x30, 0x82, 0xff, 0xff, 0]))).contains("a damaged PFX"));
+        assert!(one.refused(files(one.write("g", "none of both"))).contains("neither PEM nor PFX"));
         assert!(one.refused(files(one.folder.path().join("absent"))).contains("cannot be read"));
         let weak = rcgen::KeyPair::generate().expect("an elliptic key");
         assert!(

@@ -38,6 +38,25 @@ impl SecretCredential {
         Self { source: Source::File(path), expires_on: None }
     }
 
+    fn read(&self) -> Result<Arc<ClientSecret>> {
+        let path = match &self.source {
+            Source::Value(secret) => return Ok(secret.clone()),
+            Source::File(path) => path,
+        };
+        let unreadable = |cause: String| {
+            Error::new(ErrorKind::ConfigMissing, "token", "the file that client_secret_file names cannot be read")
+                .with_hint("see that the file is where the configuration says, holds the secret, and that this account may read it")
+                .with_context("file", path.display())
+                .with_cause(cause)
+        };
+        let text = fs::read_to_string(path).map_err(|error| unreadable(error.kind().to_string()))?;
+        let text = zeroize::Zeroizing::new(text);
+        if text.trim().is_empty() {
+            return Err(unreadable("it is empty".to_owned()));
+        }
+        Ok(Arc::new(ClientSecret::new(text.trim())))
+    }
+
     /// Says when it ends: the secret itself does not tell.
     #[must_use]
     pub fn expiring(mut self, on: Option<UnixTime>) -> Self {
@@ -48,32 +67,11 @@ impl SecretCredential {
 
 impl ClientCredential for SecretCredential {
     fn proof<'a>(&'a self, _: &'a ClientId, _: &'a Url, _: UnixTime) -> BoxFuture<'a, Result<Proof>> {
-        Box::pin(async move {
-            match &self.source {
-                Source::Value(secret) => Ok(Proof::Secret(secret.clone())),
-                Source::File(path) => {
-                    let unreadable = |cause: String| {
-                        Error::new(
-                            ErrorKind::ConfigMissing,
-                            "token",
-                            "the file that client_secret_file names cannot be read",
-                        )
-                        .with_context("file", path.display())
-                        .with_cause(cause)
-                    };
-                    let text = fs::read_to_string(path).map_err(|error| unreadable(error.kind().to_string()))?;
-                    let text = zeroize::Zeroizing::new(text);
-                    if text.trim().is_empty() {
-                        return Err(unreadable("it is empty".to_owned()));
-                    }
-                    Ok(Proof::Secret(Arc::new(ClientSecret::new(text.trim()))))
-                }
-            }
-        })
+        Box::pin(async move { self.read().map(Proof::Secret) })
     }
 
     fn expires_on(&self) -> Result<Option<UnixTime>> {
-        Ok(self.expires_on)
+        self.read().map(|_| self.expires_on)
     }
 
     fn has_expiry(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Who holds the key that signs assertions: a file, a callback into an HSM, a Key Vault, a smart card, or a command.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
@@ -105,6 +105,12 @@ impl Signer for CommandSigner {
 /// How long a signing command may take: long enough to touch a smart card.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long after its end what it printed may take to come: what it left running may hold the pipe open for ever.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
+
+/// The most that is read; a signature in base64 has one kilobyte, with everything around it.
+const LARGEST_OUTPUT: u64 = 16 << 10;
+
 fn run(command: &[String], algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>> {
     let failed = |message: &str| {
         Error::new(ErrorKind::AppCredentialInvalid, "token", message)
@@ -124,27 +130,41 @@ fn run(command: &[String], algorithm: Algorithm, message: &[u8]) -> Result<Vec<u
         // A command that needs the digest only may not read its input.
         let _ = input.write_all(message);
     }
+    let (sent, received) = mpsc::sync_channel(1);
+    if let Some(output) = child.stdout.take() {
+        std::thread::spawn(move || {
+            let mut printed = Vec::new();
+            // Who prints without end meets a closed pipe.
+            let read = output.take(LARGEST_OUTPUT).read_to_end(&mut printed);
+            let _ = sent.send(read.map(|_| printed));
+        });
+    }
     let begun = Instant::now();
-    while child
-        .try_wait()
-        .map_err(|error| failed("the command that signs cannot be waited for").with_cause(error.kind()))?
-        .is_none()
-    {
+    let status = loop {
+        let ended = child
+            .try_wait()
+            .map_err(|error| failed("the command that signs cannot be waited for").with_cause(error.kind()))?;
+        if let Some(status) = ended {
+            break status;
+        }
         if begun.elapsed() > COMMAND_LIMIT {
             let _ = child.kill();
             let _ = child.wait();
             return Err(failed("the command that signs took more than a minute"));
         }
         std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child
-        .wait_with_output()
+    };
+    let printed = received
+        .recv_timeout(OUTPUT_LIMIT)
+        .map_err(|_| failed("the command that signs has ended, and something that it started still holds its output"))?
         .map_err(|error| failed("the command that signs cannot be read").with_cause(error.kind()))?;
-    if !output.status.success() {
-        return Err(failed("the command that signs failed").with_context("status", output.status));
+    if printed.len() as u64 == LARGEST_OUTPUT {
+        return Err(failed("the command that signs printed more than a signature"));
     }
-    let text: Vec<u8> =
-        output.stdout.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').collect();
+    if !status.success() {
+        return Err(failed("the command that signs failed").with_context("status", status));
+    }
+    let text: Vec<u8> = printed.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').collect();
     let text: Vec<u8> = text
         .into_iter()
         .map(|byte| match byte {

@@ -96,7 +96,17 @@ pub(super) fn credential(status: &CredentialStatus, now: UnixTime) -> Finding {
     let days = status.expires_on.map_or(0, |moment| moment.since(now) / 86_400);
     let finding = match status.standing {
         Standing::Good => Finding::pass(CHECK, format!("good for {days} days")),
-        Standing::Unknown if !status.has_expiry => Finding::pass(CHECK, "it has no end of its own"),
+        Standing::Unknown if !status.has_expiry => match status.expires_on {
+            Some(moment) => Finding::pass(CHECK, format!("good until {moment}, and read anew at each use")),
+            None => Finding::pass(CHECK, "it has no end of its own"),
+        },
+        Standing::Ended if !status.has_expiry => {
+            let error =
+                Error::new(ErrorKind::AppCredentialExpired, "doctor", "it has ended, and nobody has written a new one");
+            let fix =
+                "the administrator of this machine: see that what writes the file, such as workload identity, runs";
+            Finding { fix: Some(fix.to_owned()), ..Finding::of_error_as(CHECK, Level::Fail, error) }
+        }
         Standing::Unknown => Finding::warn(
             CHECK,
             "nobody said when it ends, so nobody will be warned",
@@ -260,6 +270,10 @@ pub(super) fn grant(found: Result<&GrantStatus, Error>, now: UnixTime) -> Findin
 pub(super) fn audience(audience: &Audience, token: Result<(), Error>) -> Finding {
     match token {
         Ok(()) => Finding::pass("audience", "a new token came"),
+        // Kept from it as it should be; whether a token would come nobody knows.
+        Err(error) if error.kind() == ErrorKind::PurposeForbidden => {
+            Finding::of_error_as("audience", Level::Warn, error)
+        }
         Err(error) => Finding::of_error("audience", error),
     }
     .about(audience)

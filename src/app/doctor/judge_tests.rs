@@ -138,6 +138,7 @@ fn an_audience_the_role_and_a_customer() {
     check(&audience(&Audience::Graph, Ok(())), Level::Pass);
     check(&audience(&Audience::Graph, Err(error(ErrorKind::RateLimited))), Level::Warn);
     check(&audience(&Audience::Graph, Err(error(ErrorKind::AudienceNotConsented))), Level::Fail);
+    check(&audience(&Audience::Graph, Err(error(ErrorKind::PurposeForbidden))), Level::Warn);
     check(&role(Ok(())), Level::Pass);
     check(&role(Err(error(ErrorKind::ServerUnavailable))), Level::Warn);
     check(&role(Err(error(ErrorKind::PartnerCenterForbidden))), Level::Fail);
