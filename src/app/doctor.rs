@@ -125,6 +125,18 @@ impl Checkup {
     }
 }
 
+/// With whose grant, and what for, a partner is looked at.
+struct Look<'a> {
+    partner: &'a TenantRef,
+    purpose: Option<String>,
+}
+
+impl Look<'_> {
+    fn token(&self, audience: Audience) -> TokenRequest {
+        TokenRequest { purpose: self.purpose.clone(), ..TokenRequest::new(audience).partner(self.partner.clone()) }
+    }
+}
+
 /// The message with the file that it is about, where neither it nor what was looked at names that.
 fn placed(finding: &Finding) -> String {
     let file = finding.error.iter().flat_map(Error::context).find(|(key, _)| ["file", "path"].contains(key));
@@ -239,27 +251,28 @@ impl App {
         if is_dead {
             return;
         }
+        let purpose = self.inner().purpose_to_look(&grant.facts.purpose);
+        let look = Look { partner, purpose };
         let audiences = Audience::of_names(&grant.facts.audiences);
         for audience in &audiences {
-            let request = TokenRequest { fresh: true, ..self.to_look(audience.clone(), partner).await };
+            let request = TokenRequest { fresh: true, ..look.token(audience.clone()) };
             checkup.findings.push(judge::audience(audience, self.token(&request).await.map(|_| ())));
         }
         // Where the grant was given for something else, nobody may ask Partner Center by it.
-        let is_asked =
-            audiences.contains(&Audience::PartnerCenter) || self.inner().purpose_to_look(partner).await.is_none();
+        let is_asked = audiences.contains(&Audience::PartnerCenter) || look.purpose.is_none();
         if self.config().authority.partner_center().is_some() && is_asked {
-            self.look_at_partner_center(partner, &grant, &mut checkup.findings).await;
+            self.look_at_partner_center(&look, &grant, &mut checkup.findings).await;
         }
         if let Some(customer) = customer {
             if let Ok(tenant) = self.tenant(customer).await {
                 checkup.mask.hide(tenant.to_string(), "CUSTOMER");
             }
-            self.look_at_the_customer(partner, customer, &audiences, &mut checkup.findings).await;
+            self.look_at_the_customer(&look, customer, &audiences, &mut checkup.findings).await;
         }
     }
 
-    async fn look_at_partner_center(&self, partner: &TenantRef, grant: &GrantStatus, found: &mut Vec<Finding>) {
-        let answer = self.check_mfa(partner).await;
+    async fn look_at_partner_center(&self, look: &Look<'_>, grant: &GrantStatus, found: &mut Vec<Finding>) {
+        let answer = self.check_mfa_for(look.partner, look.purpose.clone()).await;
         let judged = answer.as_ref().map(|answer| (&answer.evidence, answer.refusal.as_ref())).map_err(Clone::clone);
         let finding = judge::mfa(judged);
         let goes_on = finding.level == Level::Pass;
@@ -268,8 +281,8 @@ impl App {
         if !goes_on {
             return;
         }
-        found.push(judge::role(self.ask(partner, None).await));
-        let reports = self.reports(partner).await;
+        found.push(judge::role(self.ask(look, None).await));
+        let reports = self.reports(look).await;
         found.push(match reports {
             Ok((principals, adoption)) => judge::mfa_reports(
                 (&grant.facts.user_oid, &grant.facts.user_name),
@@ -283,20 +296,20 @@ impl App {
 
     async fn look_at_the_customer(
         &self,
-        partner: &TenantRef,
+        look: &Look<'_>,
         customer: &TenantRef,
         audiences: &[Audience],
         found: &mut Vec<Finding>,
     ) {
         if self.config().authority.partner_center().is_some() {
             let answer = match self.tenant(customer).await {
-                Ok(tenant) => self.ask(partner, Some(tenant)).await,
+                Ok(tenant) => self.ask(look, Some(tenant)).await,
                 Err(error) => Err(error),
             };
             found.push(judge::customer("customer", "Partner Center knows the relationship", answer));
         }
         let audience = audiences.iter().find(|audience| **audience != Audience::PartnerCenter).cloned();
-        let mut request = self.to_look(audience.unwrap_or(Audience::Graph), partner).await;
+        let mut request = look.token(audience.unwrap_or(Audience::Graph));
         request.customer = Some(customer.clone());
         request.fresh = true;
         let token = self.token(&request).await.map(|_| ());
@@ -305,41 +318,37 @@ impl App {
     }
 
     /// Asks Partner Center for a customer: this one, or any.
-    async fn ask(&self, partner: &TenantRef, customer: Option<TenantId>) -> Result<()> {
+    async fn ask(&self, look: &Look<'_>, customer: Option<TenantId>) -> Result<()> {
         let response = self
-            .partner_center(partner, |base, token, purpose| match customer {
+            .partner_center(look, |base, token, purpose| match customer {
                 Some(customer) => role_probe::one_customer(base, token, customer, purpose),
                 None => role_probe::any_customer(base, token, purpose),
             })
             .await?;
         let wait = retry_after(response.headers(), SystemTime::now());
-        role_probe::read(&response, wait).map_err(|error| error.in_operation("doctor").with_context("partner", partner))
+        role_probe::read(&response, wait)
+            .map_err(|error| error.in_operation("doctor").with_context("partner", look.partner))
     }
 
-    async fn reports(&self, partner: &TenantRef) -> Result<(Vec<mfa_reports::Principal>, Vec<mfa_reports::Adoption>)> {
-        let principals = self.partner_center(partner, mfa_reports::principals_request).await?;
-        let adoption = self.partner_center(partner, mfa_reports::adoption_request).await?;
+    async fn reports(&self, look: &Look<'_>) -> Result<(Vec<mfa_reports::Principal>, Vec<mfa_reports::Adoption>)> {
+        let principals = self.partner_center(look, mfa_reports::principals_request).await?;
+        let adoption = self.partner_center(look, mfa_reports::adoption_request).await?;
         Ok((mfa_reports::principals(&principals)?, mfa_reports::adoption(&adoption)?))
     }
 
     async fn partner_center(
         &self,
-        partner: &TenantRef,
+        look: &Look<'_>,
         build: impl FnOnce(&Url, &crate::secret::AccessToken, &str) -> Result<http::Request<Vec<u8>>>,
     ) -> Result<http::Response<Vec<u8>>> {
         let inner = self.inner();
         let base = inner.config.authority.partner_center().ok_or_else(|| {
             Error::new(ErrorKind::NotSupported, "doctor", "this authority has no Partner Center to ask")
         })?;
-        let request = self.to_look(Audience::PartnerCenter, partner).await;
+        let request = look.token(Audience::PartnerCenter);
         let token = self.token(&request).await?;
         let purpose = request.purpose.as_deref().unwrap_or(&inner.config.purpose);
         inner.transport.send(build(base, token.secret(), purpose)?, EXCHANGE_DEADLINE).await
-    }
-
-    async fn to_look(&self, audience: Audience, partner: &TenantRef) -> TokenRequest {
-        let purpose = self.inner().purpose_to_look(partner).await;
-        TokenRequest { purpose, ..TokenRequest::new(audience).partner(partner.clone()) }
     }
 
     /// Writes something sealed, reads it back and takes it out: true where it came back as it was.

@@ -25,18 +25,28 @@ impl App {
     ///
     /// Errors: those of a token for `partner-center`, and those of the call itself. A no is an answer, not an error.
     pub async fn check_mfa(&self, partner: &TenantRef) -> Result<MfaAnswer> {
-        let answer = self.mfa_answer(partner).await;
+        // Who has no grant is told so by the token.
+        let purpose = match self.inner().looks_as_given() {
+            true => self.grant(partner).await.ok().map(|grant| grant.facts.purpose),
+            false => None,
+        };
+        self.check_mfa_for(partner, purpose).await
+    }
+
+    /// [`App::check_mfa`] where it is known what the look is for.
+    pub(super) async fn check_mfa_for(&self, partner: &TenantRef, purpose: Option<String>) -> Result<MfaAnswer> {
+        let answer = self.mfa_answer(partner, purpose).await;
         answer.map_err(|error| error.in_operation("mfa").with_context("partner", partner))
     }
 
-    async fn mfa_answer(&self, partner: &TenantRef) -> Result<MfaAnswer> {
+    async fn mfa_answer(&self, partner: &TenantRef, purpose: Option<String>) -> Result<MfaAnswer> {
         let inner = self.inner();
         let base =
             inner.config.authority.partner_center().ok_or_else(|| {
                 Error::new(ErrorKind::NotSupported, "mfa", "this authority has no Partner Center to ask")
             })?;
-        let mut wanted = TokenRequest::new(Audience::PartnerCenter).partner(partner.clone());
-        wanted.purpose = inner.purpose_to_look(partner).await;
+        let mut wanted =
+            TokenRequest { purpose, ..TokenRequest::new(Audience::PartnerCenter).partner(partner.clone()) };
         let (token, response) = loop {
             let token = self.token(&wanted).await?;
             let purpose = wanted.purpose.as_deref().unwrap_or(&inner.config.purpose);

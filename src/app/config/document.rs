@@ -58,6 +58,9 @@ pub const KEYS: &[&str] = &[
     "authority",
 ];
 
+/// Those of a credential, which may stand in `older_credential` and in `vault`, too.
+pub(super) const CREDENTIAL_KEYS: &[&str] = KEYS.split_at(4).1.split_at(11).0;
+
 /// The parsed file before anything is made of it.
 #[derive(Default)]
 pub(super) struct Document {

@@ -203,3 +203,9 @@ fn purposes_are_tables_by_name_and_the_default_is_one_of_them() {
     let free = with(&format!("client_id = \"{ID}\""), &[("PARTNERSAM_PURPOSE", "anything")]).expect("a configuration");
     assert!(free.purposes.is_empty() && free.purpose == "anything");
 }
+
+#[test]
+fn the_keys_of_a_credential_are_those_from_its_certificate_to_the_older_one() {
+    let keys = document::CREDENTIAL_KEYS;
+    assert_eq!((keys.first(), keys.last(), keys.len()), (Some(&"certificate_file"), Some(&"older_credential"), 11));
+}

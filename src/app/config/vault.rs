@@ -8,7 +8,7 @@ use etcetera::BaseStrategy;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::document::{Document, invalid, parsed};
+use super::document::{CREDENTIAL_KEYS, Document, invalid, parsed};
 use super::{Config, Environment};
 use crate::app::credential::{Callbacks, Credentials, FederatedCredential};
 use crate::app::vault_identity::AppIdentity;
@@ -23,20 +23,6 @@ use crate::vault::{self, Opening, Trust, VaultAddress, VaultIdentity};
 
 /// The keys of the table `vault`, besides those of a credential.
 const KEYS: &[&str] = &["identity", "tenant", "client_id", "format", "beside", "keep_deleted"];
-/// The keys of a credential that may stand in it.
-const CREDENTIAL_KEYS: &[&str] = &[
-    "certificate_file",
-    "certificate_key_file",
-    "certificate_passphrase_file",
-    "certificate_send_chain",
-    "assertion_algorithm",
-    "credential_command",
-    "federated_token_file",
-    "client_secret_file",
-    "client_secret_env",
-    "client_secret_expires",
-    "older_credential",
-];
 
 /// Where a virtual machine gets its tokens (<https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>).
 const MACHINES_ENDPOINT: &str = "http://169.254.169.254/metadata/identity/oauth2/token";

@@ -241,10 +241,7 @@ type Key = Zeroizing<Vec<u8>>;
 type Parts = (Vec<Vec<u8>>, Key);
 
 /// The certificates of a PEM text, and the key where it has one.
-fn from_pem(
-    bytes: &[u8],
-    passphrase: Option<&Passphrase>,
-) -> Result<(Vec<Vec<u8>>, Option<Key>), &'static str> {
+fn from_pem(bytes: &[u8], passphrase: Option<&Passphrase>) -> Result<(Vec<Vec<u8>>, Option<Key>), &'static str> {
     let mut certificates = Vec::new();
     let mut key = None;
     for block in pem::parse_many(bytes).map_err(|_| "is not PEM")? {

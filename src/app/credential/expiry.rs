@@ -1,5 +1,7 @@
 //! When the app's credential ends, and how loudly that is said. Pure: what the clock says comes in.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::clock::UnixTime;
@@ -59,6 +61,18 @@ impl Standing {
     }
 }
 
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("ends on a day that nobody said"),
+            Self::Good => f.write_str("is good"),
+            Self::EndsSoon { within_days: 1 } => f.write_str("ends within a day"),
+            Self::EndsSoon { within_days } => write!(f, "ends within {within_days} days"),
+            Self::Ended => f.write_str("has ended"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -92,6 +106,15 @@ mod tests {
             assert_eq!(ending_in(seconds).notice(), notice, "{seconds}");
         }
         assert_eq!(ending_in(0), Standing::Ended);
+    }
+
+    #[test]
+    fn it_is_told_in_words() {
+        for (seconds, words) in
+            [(90 * DAY, "is good"), (20 * DAY, "ends within 30 days"), (60, "ends within a day"), (0, "has ended")]
+        {
+            assert_eq!(ending_in(seconds).to_string(), words);
+        }
     }
 
     #[test]

@@ -106,16 +106,17 @@ fn tell(event: &Watched<'_>, terminal: &Terminal) -> Option<String> {
             serde_json::to_string(&Event { alert: Some(alert(grant, *nearness)), ..Event::new("alert") })
         }
         Watched::Credential(credential) => {
-            let ends = credential.standing.notice().map_or_else(String::new, |days| match days {
-                0 => "has ended".to_owned(),
-                1 => "ends within a day".to_owned(),
-                days => format!("ends within {days} days"),
-            });
+            let advice = if credential.has_expiry {
+                "make a new one in Entra and name it in the configuration"
+            } else {
+                "see that what writes it runs"
+            };
             terminal.say(format_args!(
-                "{} {} the app's {} {ends}: make a new one in Entra and name it in the configuration",
+                "{} {} the app's {} {}: {advice}",
                 now(),
                 terminal.style_err(Style::Warning, "!"),
                 for_terminal(&credential.what),
+                credential.standing,
             ));
             let report = CredentialReport::new(credential, now());
             serde_json::to_string(&Event { credential: Some(report), ..Event::new("credential") })
