@@ -6,6 +6,7 @@
 mod attached;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -498,7 +499,9 @@ impl Error {
     /// Names the operation that the user asked for, where a lower part only knew its own.
     #[must_use]
     pub fn in_operation(mut self, operation: &'static str) -> Self {
-        self.inner().operation = operation;
+        let inner = self.inner();
+        inner.operation = operation;
+        inner.word_hint();
         self
     }
 
@@ -622,7 +625,24 @@ impl Inner {
     /// Words the hint anew, after something that it is made of has changed.
     fn word_hint(&mut self) {
         let advice = self.advice.as_deref().unwrap_or_else(|| self.kind.hint());
-        self.hint = format!("{}: {}", self.actor().in_hint(), named(advice, &self.context));
+        self.hint = format!("{}: {}", self.actor().in_hint(), named(&self.again(advice), &self.context));
+    }
+
+    /// `advice` with what was tried in the place of a token for the partner's own tenant, where it was something else.
+    fn again<'a>(&self, advice: &'a str) -> Cow<'a, str> {
+        const TOKEN: &str = "`partnersam token PARTNER --for AUDIENCE`";
+        if !advice.contains(TOKEN) {
+            return Cow::Borrowed(advice);
+        }
+        let tried = match self.operation {
+            "consent" => "`partnersam consent PARTNER`",
+            "import" => "the import again",
+            _ if self.context.iter().any(|(key, _)| *key == "customer") => {
+                "`partnersam token PARTNER --for AUDIENCE --customer CUSTOMER`"
+            }
+            _ => return Cow::Borrowed(advice),
+        };
+        Cow::Owned(advice.replace(TOKEN, tried))
     }
 }
 
@@ -804,6 +824,21 @@ mod tests {
         assert_eq!(error.advice(), "run `partnersam consent contoso.com` and sign in with MFA");
         assert!(error.hint().starts_with("an administrator of the partner's tenant: run `"));
         assert_eq!(error.to_document().actor, "partner_administrator");
+        let token = Error::new(ErrorKind::TenantNotFound, "token", "x")
+            .with_hint("check it, then run `partnersam token PARTNER --for AUDIENCE`")
+            .with_context("partner", "fabrikam.com")
+            .with_context("audience", "graph");
+        assert_eq!(token.advice(), "check it, then run `partnersam token fabrikam.com --for graph`");
+        assert_eq!(
+            token.clone().in_operation("consent").advice(),
+            "check it, then run `partnersam consent fabrikam.com`"
+        );
+        assert_eq!(token.clone().in_operation("import").advice(), "check it, then run the import again");
+        let there = token.with_context("customer", "contoso.com");
+        assert_eq!(
+            there.advice(),
+            "check it, then run `partnersam token fabrikam.com --for graph --customer contoso.com`"
+        );
         for foreign in ["$(reboot)", "a b", "", "-x", "a`b"] {
             assert!(error.clone().with_context("partner", foreign).hint().contains("consent PARTNER`"), "{foreign}");
         }

@@ -116,7 +116,7 @@ impl App {
     ///
     /// Errors: those of the store's key; `InvalidArgument` where there is no record. What is wrong with the record is in the report.
     pub async fn verify_audit(&self, anchor: Option<&Anchor>, from: u64) -> Result<Report> {
-        let (folder, key) = self.inner().audit_to_read().await.map_err(|error| error.in_operation("audit"))?;
+        let (folder, key) = self.inner().audit_to_read(anchor).await.map_err(|error| error.in_operation("audit"))?;
         verify::verify(&folder, &key, anchor, from).map_err(|error| error.in_operation("audit"))
     }
 
@@ -337,11 +337,19 @@ impl Inner {
         Ok(())
     }
 
-    async fn audit_to_read(&self) -> Result<(PathBuf, AuditKey)> {
+    /// Errors: `AuditTampered` where there is no record and an anchor says that there was one.
+    async fn audit_to_read(&self, anchor: Option<&Anchor>) -> Result<(PathBuf, AuditKey)> {
         let folder = self.config.audit.folder.clone().ok_or_else(no_record)?;
-        match self.audit_key(&folder, false).await? {
-            Some(key) => Ok((folder, key)),
-            None => Err(Error::new(ErrorKind::InvalidArgument, "audit", "there is no audit record yet")
+        match (self.audit_key(&folder, false).await?, anchor) {
+            (Some(key), _) => Ok((folder, key)),
+            (None, Some(anchor)) => Err(Error::new(
+                ErrorKind::AuditTampered,
+                "audit",
+                format!("the audit record is gone, and had {} lines", anchor.seq),
+            )
+            .with_hint("bring the folder back from a backup, and find out who removed it")
+            .with_context("path", folder.display())),
+            (None, None) => Err(Error::new(ErrorKind::InvalidArgument, "audit", "there is no audit record yet")
                 .with_context("path", folder.display())),
         }
     }
@@ -378,7 +386,10 @@ impl Inner {
                 }
             }
         };
-        let opened = self.store.open_beside(LABEL, &sealed).await?;
+        let opened = self.store.open_beside(LABEL, &sealed).await.map_err(|error| match error.kind() {
+            ErrorKind::StoreCorrupt => key_file::damaged(folder),
+            _ => error,
+        })?;
         // Another host changed the store's key, and could not reach this file.
         if !self.store.is_current_beside(LABEL, &sealed).await?
             && let Err(error) = self.reseal_audit_key().await

@@ -25,6 +25,13 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Vec<u8>>> {
         .with_context("path", folder.display()))
 }
 
+/// What is said of a sealed key that does not open.
+pub(crate) fn damaged(folder: &Path) -> Error {
+    Error::new(ErrorKind::AuditTampered, "audit", "the key of the audit record is damaged, or another record's")
+        .with_hint("bring the file `key` back from a backup; to begin a new record put the folder aside and keep it")
+        .with_context("path", folder.join(segments::KEY).display())
+}
+
 /// Puts the key as it is sealed now in the place of the one that was sealed before.
 pub(crate) fn replace(folder: &Path, sealed: &[u8]) -> Result<()> {
     private_file::replace(&folder.join(segments::KEY), sealed).map_err(|error| unwritable(error, folder))

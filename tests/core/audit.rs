@@ -215,3 +215,24 @@ async fn a_record_without_its_key_is_not_begun_anew() {
     assert_eq!(error.kind(), ErrorKind::AuditTampered);
     world.app.grant(&partner()).await.expect("the grant is still there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_key_and_a_record_that_is_gone_are_told_as_what_they_are() {
+    let world = World::new().await;
+    world.consent().await;
+    let folder = world.app.audit_folder().expect("a folder").to_owned();
+    let whole = world.app.verify_audit(None, 1).await.expect("a report");
+    std::fs::write(folder.join("key"), "damaged").expect("written");
+    let (app, _) = world.watched_app(|_| {}).await;
+    let error = app.verify_audit(None, 1).await.expect_err("a refusal");
+    assert_eq!(error.kind(), ErrorKind::AuditTampered);
+    assert!(error.advice().contains("back from a backup"), "{error}");
+
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let (app, _) = world.watched_app(|_| {}).await;
+    let error = app.verify_audit(None, 1).await.expect_err("nothing to read");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let error = app.verify_audit(whole.anchor.as_ref(), 1).await.expect_err("a refusal");
+    assert_eq!(error.kind(), ErrorKind::AuditTampered, "the anchor says that there was one");
+    assert!(error.message().contains("is gone, and had"), "{error}");
+}

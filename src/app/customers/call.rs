@@ -32,7 +32,9 @@ impl Inner {
         pace: Option<Pace>,
         build: impl Fn(&AccessToken) -> Result<Request<Vec<u8>>>,
     ) -> Result<Response<Vec<u8>>> {
-        let token = self.token_for(key.clone(), false, None).await?;
+        // What failed is a token for this service: so says the advice, too.
+        let named = |error: Error| error.with_context("audience", key.audience.name());
+        let token = self.token_for(key.clone(), false, None).await.map_err(named)?;
         let response = self.send_again(pace.as_ref(), || build(token.secret())).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
@@ -43,7 +45,7 @@ impl Inner {
         if claims.is_none() && key.audience != Audience::Graph {
             return Ok(response);
         }
-        let token = self.token_for(key.clone(), true, claims).await?;
+        let token = self.token_for(key.clone(), true, claims).await.map_err(named)?;
         self.send_again(pace.as_ref(), || build(token.secret())).await
     }
 
