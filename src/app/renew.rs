@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+use super::exchange::jitter;
 use super::{App, Inner};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
@@ -137,7 +138,7 @@ impl Inner {
                     && !tell.is_closed()
                     && let Some((turn, partner)) = waiting.next()
                 {
-                    let due = Due { by, place: turn as f64 / turns };
+                    let due = Due { by, place: (turn as f64 + jitter()) / turns };
                     flying.push(async move { (partner, self.redeem_to_renew(partner, Some(due)).await) });
                 }
                 let ended = if at_once < AT_ONCE {
@@ -164,8 +165,8 @@ impl Inner {
 pub(super) struct Due {
     /// By when the grant has to be due; if it is not, another process has renewed it.
     pub(super) by: UnixTime,
-    /// Where among the many its turn is, from 0 to 1. Its next one is at the same place of the time over which the next turns are spread: more even than chance
-    /// would have it, and neighbours in the store's index stay neighbours, so that a transaction of many renewals changes few of its pages.
+    /// Where among the many its turn is, from 0 to 1, chance deciding within its own share. Its next one is at the same place of the time over which the next turns
+    /// are spread: more even than chance alone would have it, and neighbours in the store's index stay neighbours, so that a transaction of many renewals changes few of its pages.
     pub(super) place: f64,
 }
 

@@ -57,7 +57,8 @@ async fn a_grant_is_renewed_when_its_turn_comes_and_people_hear_of_one_that_ende
     let (watching, mut words) = host().await;
     assert_eq!([next(&mut words).await, next(&mut words).await], ["renewed", "idle"]);
     let after = world.app.grant(&partner()).await.expect("a grant");
-    assert!(after.facts.renew_after > before.facts.renew_after.plus(8 * DAY));
+    // Nine days later; each turn has two days that it may fall on.
+    assert!(after.facts.renew_after > before.facts.renew_after.plus(6 * DAY));
     watching.abort();
     let _ = watching.await;
     // Two hosts: the refusal is met by one, and people are told by one.
