@@ -122,6 +122,24 @@ def test_a_key_in_a_vault_is_changed_for_all_hosts_at_once(fleet: Fleet) -> None
         assert watching.running, watching.last_words()
 
 
+def test_a_passphrase_is_known_everywhere_and_makes_another_key_for_all(fleet: Fleet, postgres: Postgres) -> None:
+    fleet.key.unlink()
+    # A store that has no key yet: the passphrase makes the first.
+    fleet.store = postgres.database()
+    word = fleet.folder / "passphrase"
+    word.touch(mode=0o600)
+    word.write_text("only a test passphrase\n")
+    canary.know("a store", "only a test passphrase")
+    for name in ("one", "two"):
+        configure(fleet, name, f'key = "passphrase"\npassphrase_file = "{word}"')
+    one, two = fleet.host("one"), fleet.host("two")
+    partner = consent(one, fleet.emulator)
+    assert one("key", "rotate", "--dry-run", "--json").expect().json["prepares_only"] is False
+    done = rotate(one)
+    assert (done["moved"], done["prepared_only"], done["old_key_removed"]) == (1, False, True)
+    two("token", partner, "--for", "graph", "--fresh").expect()
+
+
 def test_hosts_change_from_files_of_their_own_to_a_vault(fleet: Fleet) -> None:
     (partner,) = fleet.consents(1)
     prepared = fleet.host("one")("key", "rotate", "--to", "keyvault://emulator", "--json").expect().json
