@@ -101,7 +101,9 @@ async fn of_all_hosts_that_renew_at_once_one_renews_each_grant() {
     world.forget_requests().await;
     let mut hosts = Vec::new();
     for _ in 0..4 {
-        let app = world.app_at(&store, Parts::default()).await;
+        // By the clock of that day, for the next turn may be before this one by today's.
+        let clock = Arc::new(ManualClock::at(due));
+        let app = world.app_at(&store, Parts { clock: Some(clock), ..Parts::default() }).await;
         hosts.push(tokio::spawn(async move { app.renew_due(due, |_, _, _| {}).await.expect("renewed").len() }));
     }
     let mut renewed = 0;
