@@ -80,6 +80,26 @@ impl Inner {
         }
     }
 
+    /// Lets the command for a consent to one audience name those, too, that the grant has: the new one has what its consent names.
+    pub(super) async fn with_all_audiences(&self, error: Error, request: &TokenRequest) -> Error {
+        let one = match request.audience {
+            Audience::PartnerCenter => "--for partner-center".to_owned(),
+            _ => format!("--for partner-center,{}", request.audience),
+        };
+        if !error.advice().contains(&one) {
+            return error;
+        }
+        let Ok(partner) = self.partner(request.partner.as_ref(), "token").await else { return error };
+        let Ok(Some(grant)) = self.store.grant(&self.key.grant(partner)).await else { return error };
+        let mut names = grant.facts.audiences;
+        let asked = request.audience.name().to_owned();
+        if !names.contains(&asked) {
+            names.push(asked);
+        }
+        let advice = error.advice().replacen(&one, &format!("--for {}", names.join(",")), 1);
+        error.with_hint(advice)
+    }
+
     /// Gives a refusal for want of MFA (Partner Center's 900421) the consent link to send to the partner, where a redirect address is configured.
     pub(super) async fn with_consent_link(&self, error: Error, partner: &TenantRef) -> Error {
         if error.kind() != ErrorKind::PartnerCenterMfaRequired {

@@ -172,7 +172,10 @@ impl App {
         let claims = claims.map_err(|error| in_token(error, request))?;
         match inner.token(request, claims.clone()).await {
             Ok(token) => Ok(token),
-            Err(error) => Err(inner.with_way_back(in_token(error, request), request, claims.as_deref()).await),
+            Err(error) => {
+                let error = inner.with_way_back(in_token(error, request), request, claims.as_deref()).await;
+                Err(inner.with_all_audiences(error, request).await)
+            }
         }
     }
 
@@ -221,7 +224,12 @@ impl Inner {
                 return Err(error);
             }
         };
-        self.token_for(key, request.fresh, claims).await
+        let partner = key.partner;
+        self.token_for(key, request.fresh, claims).await.map_err(|error| match &request.partner {
+            Some(_) => error,
+            // Nobody named the only one; what is to be done is done with it all the same.
+            None => error.with_context("partner", partner),
+        })
     }
 
     /// Which token the request wants, if its purpose allows that.

@@ -284,7 +284,7 @@ static void challenged(void) {
     CHECK_TEXT(psam_error_claims(error), asked[0]);
     CHECK_TEXT(psam_error_actor(error), "service_account_owner");
     CHECK(strstr(psam_error_hint(error), "the owner of the partner's service account: open the consent link") == psam_error_hint(error));
-    CHECK(strstr(psam_error_hint(error), "`partnersam consent fabrikam.com --for partner-center,graph --claims '{") != NULL);
+    CHECK(strstr(psam_error_hint(error), "`partnersam consent fabrikam.com --for partner-center,graph,arm --claims '{") != NULL);
     CHECK(strstr(psam_error_json(error), "\"consent_link\":\"https://") != NULL);
     psam_error_free(error);
     psam_token_free(before);

@@ -194,7 +194,7 @@ def test_where_the_challenge_needs_a_person_the_command_does_not_run_again(store
     answer = stored(*call_graph(emulator, "--again-on-challenge")).expect(4)
     assert len(answer.stdout.split()) == 1
     assert f"  claims: {CLAIMS}" in answer.stderr.splitlines()
-    assert f"--for partner-center,graph --claims '{CLAIMS}'`" in answer.stderr
+    assert f"--for partner-center,graph,arm --claims '{CLAIMS}'`" in answer.stderr
 
 
 def test_a_request_to_end_reaches_a_command_that_is_waited_for(stored: Cli, tmp_path: Path) -> None:

@@ -198,10 +198,13 @@ def test_usage_errors(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert "error:" in answer.stderr
 
 
-def test_an_audience_that_was_not_consented_to_needs_a_person(stored: Cli) -> None:
+def test_an_audience_that_was_not_consented_to_needs_a_person(stored: Cli, emulator: Emulator) -> None:
     answer = stored("token", "--for", "key-vault", "--json").expect(4)
     assert answer.json["error"]["id"] == "AudienceNotConsented"
     assert answer.json["error"]["entra_codes"] == [65001]
+    # The only partner is named, though nobody did, and nothing that is there now is lost by what is run next.
+    command = f"partnersam consent {emulator.tenant()['id']} --for partner-center,graph,arm,key-vault"
+    assert f"run `{command}` and accept" in answer.json["error"]["hint"]
 
 
 def test_what_entra_said_is_told_in_full_and_harmless(stored: Cli, emulator: Emulator) -> None:

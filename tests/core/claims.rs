@@ -115,7 +115,7 @@ async fn where_a_person_is_needed_the_error_has_the_claims_and_a_link_with_them(
         assert_eq!(error.entra().and_then(|entra| entra.claims.as_deref()), Some(expected));
         assert!(
             error.hint().contains(&format!(
-                "`partnersam consent fabrikam.com --for partner-center,graph --claims '{expected}'`"
+                "`partnersam consent fabrikam.com --for partner-center,graph,arm --claims '{expected}'`"
             )),
             "{}",
             error.hint()

@@ -124,7 +124,7 @@ def test_where_a_person_is_needed_the_caller_is_told_with_the_claims(
         call(emulator, app)
     assert refused.value.id == "MfaRequired"
     assert refused.value.claims == CLAIMS
-    assert f"`partnersam consent fabrikam.com --for partner-center,graph --claims '{CLAIMS}'`" in refused.value.hint
+    assert f"`partnersam consent fabrikam.com --for partner-center,graph,arm --claims '{CLAIMS}'`" in refused.value.hint
     assert refused.value.hint.startswith("the owner of the partner's service account: ")
 
 
