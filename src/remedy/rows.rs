@@ -322,6 +322,15 @@ table! { NUMBERS Entra
     "700084" AppMisconfigured App
         "the grant came through a single-page redirect and lived for 24 hours only"
         AppDeveloper "register the redirect address under Web, not under single-page application" CONSENT "";
+    "700211" AppCredentialInvalid Credential
+        "no federated credential of the app names the assertion's issuer"
+        AppDeveloper "add a federated credential with that issuer, to the letter, to the app registration" TOKEN "a new one takes some minutes to be known";
+    "700212" AppCredentialInvalid Credential
+        "no federated credential of the app names the assertion's audience"
+        AppDeveloper "have the assertion issued for the federated credential's audience, as a rule api://AzureADTokenExchange" TOKEN "";
+    "700213" AppCredentialInvalid Credential
+        "no federated credential of the app names the assertion's subject"
+        AppDeveloper "add a federated credential with that subject, to the letter, to the app registration" TOKEN "a new one takes some minutes to be known";
     "900023" TenantNotFound Input
         "the tenant's name is not a valid one"
         Caller "check the spelling" TOKEN "";
