@@ -1492,7 +1492,8 @@ psam_status psam_key_status(const struct psam_app *app,
  a kill. May wait, and long.
 
  request_json: one object with what is wanted of dry_run (true: says what would be done, and does nothing) and to (a source that the store changes to:
- "keyring", "file:PATH" or "keyvault://NAME", which holds no key yet); NULL for none. cancel: ends the wait when it is tripped; NULL for none.
+ "keyring", "file:PATH" or "keyvault://NAME", which holds no key yet); NULL for none. progress: told how many grants are moved, some at a time, with "null" as
+ item_json; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is tripped; NULL for none.
 
  The document: store, resumed (a change that was cut short was brought to its end), moved and unreadable (grants), old_key_removed (false: somebody else
  removes it from its source), prepared_only (true: the new key was made and no more; bring both keys to every other host, and call again), and other_hosts
@@ -1504,6 +1505,8 @@ psam_status psam_key_status(const struct psam_app *app,
  */
 psam_status psam_key_rotate(const struct psam_app *app,
                             const char *request_json,
+                            psam_progress progress,
+                            void *user_data,
                             const struct psam_cancel *cancel,
                             struct psam_document **out,
                             struct psam_error **error);

@@ -128,23 +128,29 @@ static void incident(void) {
     psam_app_free(app);
 }
 
+static void moved_one(void *user_data, size_t done, size_t total, const char *item_json) {
+    if (done == 1 && total == 1 && strcmp(item_json, "null") == 0) ++*(int *)user_data;
+}
+
 static void store_key(void) {
+    int moves = 0;
     psam_app *app = new_app();
     psam_error *error = NULL;
     psam_document *document = NULL;
     REQUIRE(app != NULL && consent(app));
     REQUIRE_OK(psam_key_status(app, NULL, &document, &error), &error);
     CHECK_HOLDS(document, "\"schema_version\":1", "\"held\":1", "\"rotation\":\"none\"", "\"source\":\"file:");
-    REQUIRE_OK(psam_key_rotate(app, "{\"dry_run\":true}", NULL, &document, &error), &error);
+    REQUIRE_OK(psam_key_rotate(app, "{\"dry_run\":true}", NULL, NULL, NULL, &document, &error), &error);
     CHECK_HOLDS(document, "\"dry_run\":true", "\"grants\":1", "\"makes_key\":true", "\"prepares_only\":false");
-    REQUIRE_OK(psam_key_rotate(app, NULL, NULL, &document, &error), &error);
+    REQUIRE_OK(psam_key_rotate(app, NULL, moved_one, &moves, NULL, &document, &error), &error);
     CHECK_HOLDS(document, "\"moved\":1", "\"old_key_removed\":true", "\"resumed\":false", "\"prepared_only\":false");
-    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"now\":true}", NULL, &document, &error), &error);
-    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"to\":\"nowhere\"}", NULL, &document, &error), &error);
+    CHECK(moves == 1);
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"now\":true}", NULL, NULL, NULL, &document, &error), &error);
+    CHECK_FAILS(PSAM_ERROR_INVALID_ARGUMENT, psam_key_rotate(app, "{\"to\":\"nowhere\"}", NULL, NULL, NULL, &document, &error), &error);
     char *file = text("%s/private/another-key", getenv("TMPDIR"));
     char *request = text("{\"to\":\"file:%s\"}", file);
     remove(file);
-    REQUIRE_OK(psam_key_rotate(app, request, NULL, &document, &error), &error);
+    REQUIRE_OK(psam_key_rotate(app, request, NULL, NULL, NULL, &document, &error), &error);
     CHECK_HOLDS(document, "\"moved\":1", "\"config_line\":\"key = ", "another-key");
     remove(file);
     free(request);

@@ -1,6 +1,6 @@
 //! The store's key, and a store that moves to another host.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::path::Path;
 
 use partnersam::app::move_store::{Opening, Sealing};
@@ -13,6 +13,7 @@ use crate::argument::{optional_text, text};
 use crate::cancel::psam_cancel;
 use crate::document::{Interrupt, answer, psam_document};
 use crate::error::psam_error;
+use crate::progress::{Progress, psam_progress};
 use crate::status::psam_status;
 
 /// What is known of the store's key: store, source (where it lives), held (how many keys are there: 1, and 2 while the key changes), rotation ("none", "moving",
@@ -39,7 +40,8 @@ pub unsafe extern "C" fn psam_key_status(
 /// a kill. May wait, and long.
 ///
 /// request_json: one object with what is wanted of dry_run (true: says what would be done, and does nothing) and to (a source that the store changes to:
-/// "keyring", "file:PATH" or "keyvault://NAME", which holds no key yet); NULL for none. cancel: ends the wait when it is tripped; NULL for none.
+/// "keyring", "file:PATH" or "keyvault://NAME", which holds no key yet); NULL for none. progress: told how many grants are moved, some at a time, with "null" as
+/// item_json; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is tripped; NULL for none.
 ///
 /// The document: store, resumed (a change that was cut short was brought to its end), moved and unreadable (grants), old_key_removed (false: somebody else
 /// removes it from its source), prepared_only (true: the new key was made and no more; bring both keys to every other host, and call again), and other_hosts
@@ -52,15 +54,20 @@ pub unsafe extern "C" fn psam_key_status(
 pub unsafe extern "C" fn psam_key_rotate(
     app: *const psam_app,
     request_json: *const c_char,
+    progress: psam_progress,
+    user_data: *mut c_void,
     cancel: *const psam_cancel,
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
+    let progress = Progress { told: progress, user_data };
     let make = |app: &App, interrupt: Interrupt<'_>| {
         // SAFETY: the rules for texts in the header's preamble.
         let request = read(unsafe { optional_text(request_json, "request_json") }?.unwrap_or("{}"))?;
         let request = RotationRequest::from_document(&request)?;
-        app.run(|app| async move { app.rotate_key_document(&request, |_, _| {}).await }, interrupt)
+        let count = |grants| usize::try_from(grants).unwrap_or(usize::MAX);
+        let tell = move |done, all| progress.tell(count(done), Some(count(all)), || ());
+        app.run(|app| async move { app.rotate_key_document(&request, tell).await }, interrupt)
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("key", app, cancel, out, error, make) }
