@@ -143,8 +143,7 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
     /// Errors: `InvalidArgument` where it holds another key; `NotSupported` where it cannot be written from here.
     fn take_over(&self, request: &KeyRequest<'_>, keys: &[&StoreKey]) -> Result<()> {
         let _ = (request, keys);
-        Err(unwritable("this source of keys takes no key from elsewhere")
-            .with_hint("name keyring, file:PATH or keyvault://NAME"))
+        Err(takes_none_from_elsewhere())
     }
 
     /// Removes every key but `kept`. False where that is for somebody else to do.
@@ -173,6 +172,11 @@ pub(crate) fn has_room(held: Result<Vec<StoreKey>>, keys: &[&StoreKey]) -> Resul
 
 fn unwritable(message: &str) -> Error {
     Error::new(ErrorKind::NotSupported, "key", message)
+}
+
+fn takes_none_from_elsewhere() -> Error {
+    unwritable("this source of keys takes no key from elsewhere")
+        .with_hint("name keyring, file:PATH or keyvault://NAME")
 }
 
 /// Where the key of a store lives, as configured: `keyring`, `file:PATH`, `passphrase`, `credentials-directory[:NAME]` or `keyvault://NAME`.
@@ -277,18 +281,18 @@ impl KeyProvider for KeySource {
     }
 
     fn take_over(&self, request: &KeyRequest<'_>, keys: &[&StoreKey]) -> Result<()> {
-        let is_to_be_written = || has_room(self.keys(request), keys);
+        let has_room = || has_room(self.keys(request), keys);
         match self {
             #[cfg(feature = "keyring")]
-            Self::Keyring { service, user } if is_to_be_written()? => {
-                keyring::put(service, user.as_deref().unwrap_or(request.store_id), keys)
-            }
-            Self::File(path) if is_to_be_written()? => file::make(path, keys),
-            #[cfg(feature = "keyring")]
-            Self::Keyring { .. } => Ok(()),
-            Self::File(_) => Ok(()),
-            _ => Err(unwritable("this source of keys takes no key from elsewhere")
-                .with_hint("name keyring, file:PATH or keyvault://NAME")),
+            Self::Keyring { service, user } => match has_room()? {
+                true => keyring::put(service, user.as_deref().unwrap_or(request.store_id), keys),
+                false => Ok(()),
+            },
+            Self::File(path) => match has_room()? {
+                true => file::make(path, keys),
+                false => Ok(()),
+            },
+            _ => Err(takes_none_from_elsewhere()),
         }
     }
 
