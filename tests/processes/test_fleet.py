@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,6 @@ from processes.fleet import Fleet
 GRANTS = 12
 
 pytestmark = pytest.mark.needs("postgresql")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, emulator: Emulator, postgres: Postgres) -> Fleet:
-    return Fleet(tmp_path, emulator, postgres.database())
 
 
 def test_of_four_processes_that_renew_at_once_one_renews_each_grant(fleet: Fleet, emulator: Emulator) -> None:

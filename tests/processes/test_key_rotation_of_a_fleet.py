@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,6 @@ from processes.fleet import Fleet
 from processes.test_key_sources import refused
 
 pytestmark = pytest.mark.needs("postgresql")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, emulator: Emulator, postgres: Postgres) -> Fleet:
-    return Fleet(tmp_path, emulator, postgres.database())
 
 
 def lines(file: Path) -> list[str]:
