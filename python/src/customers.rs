@@ -1,20 +1,21 @@
 //! Customers, as the documents that all languages share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use partnersam::app::customers::report::{ListReport, OutcomeReport, Run};
-use partnersam::app::customers::{CustomerOutcome, CustomersRequest, DesiredGrants, Progress, read_grants};
+use partnersam::app::customers::{self, CustomerOutcome, CustomersRequest, DesiredGrants, read_grants};
+use partnersam::app::report::value;
 use partnersam::{App, TenantRef};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
-use serde::Serialize;
 use serde_json::Value;
 
+use crate::documents::hand_over;
 use crate::error::Failure;
 use crate::handle::Handle;
 use crate::json;
 use crate::names::Names;
+use crate::progress::Progress;
 use crate::token::tenant;
 use crate::wait::{How, perform};
 
@@ -63,37 +64,22 @@ pub(crate) fn list(
         let customers = app.customers(partner.as_ref(), purpose.as_deref()).await?;
         Ok(value(&ListReport::new(app.partner_of(partner.as_ref()).await?, &customers)))
     };
-    perform(py, handle, how, operation, |py, document| Ok(json::to_python(py, &document)?.unbind()))
+    perform(py, handle, how, operation, hand_over)
 }
 
 /// A plan, or its application.
 pub(crate) fn run(py: Python<'_>, handle: &Handle, how: How, run: Run, wanted: Wanted) -> PyResult<Py<PyAny>> {
     let Wanted { request, progress } = wanted;
-    let raised = Arc::new(Mutex::new(None));
-    let seen = raised.clone();
+    let progress = Progress::new(progress);
+    let told = progress.clone();
     let operation = move |app: App| async move {
-        let each = |at: Progress, outcome: &CustomerOutcome| {
-            let Some(progress) = &progress else { return };
-            let document = value(&OutcomeReport::new(outcome));
-            let told = Python::try_attach(|py| {
-                progress.call1(py, (at.done, at.total, json::to_python(py, &document)?)).map(drop)
+        let each = |at: customers::Progress, outcome: &CustomerOutcome| {
+            told.tell(|py, progress| {
+                let document = value(&OutcomeReport::new(outcome));
+                progress.call1(py, (at.done, at.total, json::to_python(py, &document)?))
             });
-            if let Some(Err(error)) = told {
-                // The run goes on; the first exception is raised at its end.
-                seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
         };
         app.customers_document(run, &request, each).await
     };
-    perform(py, handle, how, operation, move |py, document| {
-        if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
-        }
-        Ok(json::to_python(py, &document)?.unbind())
-    })
-}
-
-fn value(document: &impl Serialize) -> Value {
-    // Texts, numbers and lists cannot fail to become a value.
-    serde_json::to_value(document).unwrap_or_default()
+    perform(py, handle, how, operation, move |py, document| progress.end().and_then(|()| hand_over(py, document)))
 }

@@ -1,19 +1,17 @@
 //! Operations whose requests and answers are the documents that all languages share.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use partnersam::app::audit::show::AuditQuery;
 use partnersam::app::incident::{IncidentRequest, RevokeOptions, Revoked, StepOutcome, plan_document};
-use partnersam::app::report::{RevokeReport, StoreReport};
+use partnersam::app::report::{RevokeReport, StoreReport, value};
 use partnersam::audit::Anchor;
 use partnersam::{App, TenantRef};
 use pyo3::prelude::*;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Failure;
 use crate::handle::Handle;
 use crate::json::to_python;
+use crate::progress::Progress;
 use crate::wait::{How, perform};
 
 /// A check of the audit record.
@@ -80,33 +78,17 @@ pub(crate) fn run_incident(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let request = IncidentRequest::from_document(request).map_err(Failure::from)?;
-    let raised = Arc::new(Mutex::new(None));
-    let seen = raised.clone();
+    let progress = Progress::new(progress);
+    let told = progress.clone();
     let operation = move |app: App| async move {
         let each = |end: &StepOutcome| {
-            let Some(progress) = &progress else { return };
-            let document = end.to_document();
-            let told = Python::try_attach(|py| progress.call1(py, (to_python(py, &document)?,)).map(drop));
-            if let Some(Err(error)) = told {
-                // What is to be done is done; the first exception is raised at the end.
-                seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
+            told.tell(|py, progress| progress.call1(py, (to_python(py, &end.to_document())?,)));
         };
         Ok(app.run_incident(&request, each).await?.to_document(true))
     };
-    perform(py, handle, how, operation, move |py, document| {
-        match raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => hand_over(py, document),
-        }
-    })
+    perform(py, handle, how, operation, move |py, document| progress.end().and_then(|()| hand_over(py, document)))
 }
 
 pub(crate) fn hand_over(py: Python<'_>, document: Value) -> PyResult<Py<PyAny>> {
     Ok(to_python(py, &document)?.unbind())
-}
-
-pub(crate) fn value(document: &impl Serialize) -> Value {
-    // Texts, numbers and lists cannot fail to become a value.
-    serde_json::to_value(document).unwrap_or_default()
 }

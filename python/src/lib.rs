@@ -18,6 +18,7 @@ mod moving_in;
 mod names;
 mod operation;
 mod partner_app;
+mod progress;
 mod scopes;
 mod store;
 mod token;

@@ -1,7 +1,7 @@
 //! [`PartnerApp`], and the same operations for the asynchronous twin: each is written once, in [`Operations`].
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use partnersam::app::consent::{ConsentOptions, ConsentRequest, ResponseMode};
@@ -33,6 +33,7 @@ use crate::handle::Handle;
 use crate::json;
 use crate::moving_in::{self, Wish};
 use crate::names::Names;
+use crate::progress::Progress;
 use crate::store;
 use crate::token::{Fetched, Recent, Token, audience, fetch, tenant};
 use crate::wait::{How, perform};
@@ -1117,24 +1118,16 @@ impl Operations<'_> {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let by = SystemClock.now().plus(i64::from(within_days) * 24 * 3600);
-        let raised = Arc::new(Mutex::new(None));
-        let seen = raised.clone();
+        let progress = Progress::new(progress);
+        let told = progress.clone();
         let operation = move |app: partnersam::App| async move {
             let tell = |done: usize, found: usize, renewed: &renew::Renewed| {
-                let Some(progress) = &progress else { return };
-                let told =
-                    Python::try_attach(|py| progress.call1(py, (done, found, Renewed::new(py, renewed)?)).map(drop));
-                if let Some(Err(error)) = told {
-                    // The renewals under way go on; the first exception is raised at the end.
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
+                told.tell(|py, progress| progress.call1(py, (done, found, Renewed::new(py, renewed)?)));
             };
             app.renew_due(by, tell).await
         };
         perform(py, self.0, how, operation, move |py, renewed| {
-            if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                return Err(error);
-            }
+            progress.end()?;
             let renewed: Vec<Renewed> =
                 renewed.iter().map(|renewed| Renewed::new(py, renewed)).collect::<PyResult<_>>()?;
             Ok(renewed.into_pyobject(py)?.unbind())

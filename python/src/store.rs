@@ -1,18 +1,19 @@
 //! The store's key, and a store that moves to another host.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use partnersam::App;
 use partnersam::app::move_store::{Arrived, Opening, Sealing};
+use partnersam::app::report::value;
 use partnersam::app::rotate_key::RotationRequest;
 use pyo3::prelude::*;
 use serde_json::Value;
 
-use crate::documents::{hand_over, value};
+use crate::documents::hand_over;
 use crate::error::Failure;
 use crate::handle::Handle;
 use crate::json::to_python;
+use crate::progress::Progress;
 use crate::wait::{How, perform};
 
 /// What is known of the store's key.
@@ -30,13 +31,13 @@ pub(crate) fn rotate_key(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let request = RotationRequest::from_document(request).map_err(Failure::from)?;
-    let told = Told::new(progress);
-    let teller = told.clone();
+    let progress = Progress::new(progress);
+    let told = progress.clone();
     let operation = move |app: App| async move {
-        let each = |done: u64, of: u64| teller.call(|py, progress| progress.call1(py, (done, of)));
+        let each = |done: u64, of: u64| told.tell(|py, progress| progress.call1(py, (done, of)));
         app.rotate_key_document(&request, each).await
     };
-    perform(py, handle, how, operation, move |py, document| told.end(py, document))
+    perform(py, handle, how, operation, move |py, document| progress.end().and_then(|()| hand_over(py, document)))
 }
 
 /// The old key goes from this host's source.
@@ -68,41 +69,11 @@ pub(crate) fn import(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let opening = Opening::by(identity, passphrase).map_err(Failure::from)?;
-    let told = Told::new(progress);
-    let teller = told.clone();
+    let progress = Progress::new(progress);
+    let told = progress.clone();
     let operation = move |app: App| async move {
-        let each = |arrived: &Arrived| {
-            let document = value(arrived);
-            teller.call(|py, progress| progress.call1(py, (to_python(py, &document)?,)));
-        };
+        let each = |arrived: &Arrived| told.tell(|py, progress| progress.call1(py, (to_python(py, &value(arrived))?,)));
         app.import_document(&path, &opening, each).await
     };
-    perform(py, handle, how, operation, move |py, document| told.end(py, document))
-}
-
-/// Who hears how far it is. What is to be done is done; the first exception is raised at the end.
-#[derive(Clone)]
-struct Told {
-    progress: Option<Arc<Py<PyAny>>>,
-    raised: Arc<Mutex<Option<PyErr>>>,
-}
-
-impl Told {
-    fn new(progress: Option<Py<PyAny>>) -> Self {
-        Self { progress: progress.map(Arc::new), raised: Arc::default() }
-    }
-
-    fn call(&self, call: impl FnOnce(Python<'_>, &Py<PyAny>) -> PyResult<Py<PyAny>>) {
-        let Some(progress) = &self.progress else { return };
-        if let Some(Err(error)) = Python::try_attach(|py| call(py, progress).map(drop)) {
-            self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
-    }
-
-    fn end(&self, py: Python<'_>, document: Value) -> PyResult<Py<PyAny>> {
-        match self.raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => hand_over(py, document),
-        }
-    }
+    perform(py, handle, how, operation, move |py, document| progress.end().and_then(|()| hand_over(py, document)))
 }

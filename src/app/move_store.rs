@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::report::value;
 use super::{App, Inner};
 use crate::audit::{Entry, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -164,11 +165,6 @@ impl App {
         let all = self.import_store(from, opening, each).await?;
         Ok(value(&ImportReport::new(all, self.store_location())))
     }
-}
-
-fn value(report: &impl Serialize) -> Value {
-    // Texts, numbers and lists cannot fail to become a value.
-    serde_json::to_value(report).unwrap_or_default()
 }
 
 impl Inner {

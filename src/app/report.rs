@@ -12,6 +12,12 @@ use crate::clock::UnixTime;
 use crate::error::{Error, ErrorDocument};
 use crate::store::{GrantState, StoreCondition, Taint};
 
+/// A report as a JSON value, for who hands it on to another language.
+pub fn value(report: &impl Serialize) -> Value {
+    // Texts, numbers and lists cannot fail to become a value.
+    serde_json::to_value(report).unwrap_or_default()
+}
+
 /// A grant without its secret.
 #[derive(Debug, Serialize)]
 pub struct GrantReport<'a> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 #[cfg(feature = "keyvault")]
 use super::config::VaultOpener;
+use super::report::value;
 #[cfg(feature = "keyvault")]
 use super::vault_key::VaultKey;
 use super::{App, Inner};
@@ -167,9 +168,7 @@ impl App {
 
     /// What one of these came to, as the document that all faces share.
     pub fn key_document(&self, report: &impl Serialize) -> Value {
-        let document = KeyDocument { schema_version: 1, store: self.store_location(), report };
-        // Texts and numbers cannot fail to become a value.
-        serde_json::to_value(document).unwrap_or_default()
+        value(&KeyDocument { schema_version: 1, store: self.store_location(), report })
     }
 
     /// Whether a change of the store's key was begun and not brought to its end. Asks the store alone, not the key's source.

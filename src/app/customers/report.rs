@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Customer, CustomerOutcome, CustomersRequest, Difference, Progress, Summary};
 use crate::app::App;
+use crate::app::report::value;
 use crate::error::{Error, ErrorDocument, Result};
 use crate::ids::TenantId;
 
@@ -170,8 +171,6 @@ impl App {
             Run::Apply => self.apply_customers(request, keep).await?,
         };
         let partner = self.partner_of(request.partner.as_ref()).await?;
-        let report = RunReport::new(run, partner, request, &summary, &all);
-        // Texts, numbers and lists cannot fail to become a value.
-        Ok(serde_json::to_value(report).unwrap_or_default())
+        Ok(value(&RunReport::new(run, partner, request, &summary, &all)))
     }
 }
