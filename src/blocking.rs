@@ -4,13 +4,15 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 use crate::app::config::Config;
 use crate::app::consent::{ConsentLink, ConsentOptions, ConsentRequest, Consented};
@@ -53,8 +55,19 @@ struct State {
     runtime: Option<Arc<Runtime>>,
     /// Drives the runtime while no caller does, once that is needed.
     keeper: Mutex<Option<Keeper>>,
+    /// Those of the calls that have ended, for the next ones.
+    alarms: Mutex<Vec<Alarm>>,
     forks: u64,
     can_reopen: bool,
+}
+
+/// What ends a wait to ask for an interrupt. It stays set when its call ends: a runtime that has a timer ahead of the new ones of an exchange need not be
+/// woken for each of those.
+#[derive(Debug)]
+struct Alarm {
+    rings: Pin<Box<Sleep>>,
+    /// When its last call ended.
+    ended: Instant,
 }
 
 /// A thread that drives the runtime for what nobody waits for.
@@ -95,18 +108,32 @@ impl App {
         F: Future<Output = Result<T>>,
     {
         const PATIENCE: Duration = Duration::from_millis(50);
+        /// Shorter than this, and nothing that happened meanwhile could not as well happen while the request is on its way.
+        const PAUSE: Duration = Duration::from_millis(1);
         let state = self.state()?;
         let runtime = state.runtime()?;
         outside_of_a_runtime()?;
         let operation = operation(state.app.clone());
         let ended = runtime.block_on(async {
-            // A connection that the server closed while nobody looked is noticed before a request is sent over it.
-            tokio::task::yield_now().await;
+            let alarm = state.alarms.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            if alarm.as_ref().is_none_or(|alarm| alarm.ended.elapsed() > PAUSE) {
+                // A connection that the server closed while nobody looked is noticed before a request is sent over it.
+                tokio::task::yield_now().await;
+            }
+            let mut rings = alarm.map_or_else(|| Box::pin(tokio::time::sleep(PATIENCE)), |alarm| alarm.rings);
             tokio::pin!(operation);
             loop {
-                match tokio::time::timeout(PATIENCE, &mut operation).await {
-                    Ok(result) => return Ok(result),
-                    Err(_) => interrupt()?,
+                tokio::select! {
+                    biased;
+                    result = &mut operation => {
+                        let alarm = Alarm { rings, ended: Instant::now() };
+                        state.alarms.lock().unwrap_or_else(PoisonError::into_inner).push(alarm);
+                        return Ok(result);
+                    }
+                    () = &mut rings => {
+                        interrupt()?;
+                        rings.as_mut().reset(tokio::time::Instant::now() + PATIENCE);
+                    }
                 }
             }
         });
@@ -346,8 +373,8 @@ impl State {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| no_threads(&error))?;
         let app = runtime.block_on(app::App::open_with(config, parts))?;
-        let keeper = Mutex::new(None);
-        Ok(Self { app, runtime: Some(Arc::new(runtime)), keeper, forks: fork::count(), can_reopen })
+        let (keeper, alarms) = (Mutex::default(), Mutex::default());
+        Ok(Self { app, runtime: Some(Arc::new(runtime)), keeper, alarms, forks: fork::count(), can_reopen })
     }
 
     fn runtime(&self) -> Result<&Arc<Runtime>> {
@@ -389,8 +416,8 @@ impl Drop for State {
         let Some(runtime) = self.runtime.take() else { return };
         let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if self.forks != fork::count() {
-            // The threads are the parent's: there is nothing here to stop.
-            std::mem::forget((runtime, keeper));
+            // The threads are the parent's: there is nothing here to stop. And a lock that one of them held is held for ever.
+            std::mem::forget((runtime, keeper, std::mem::take(&mut self.alarms)));
             return;
         }
         let app = self.app.clone();

@@ -63,7 +63,7 @@ impl Auth {
     #[pyo3(signature = (request, challenge))]
     fn _sign(&self, py: Python<'_>, request: &Bound<'_, PyAny>, challenge: Option<String>) -> PyResult<()> {
         self._check(&request.getattr(pyo3::intern!(py, "url"))?.str()?)?;
-        let token = self.credential.get().bearer(py, self.scopes.bind(py), challenge)?;
+        let token = Credential::bearer(self.credential.bind(py), self.scopes.bind(py), challenge)?;
         let header = PyString::new(py, "Bearer ").add(token)?;
         request.getattr(pyo3::intern!(py, "headers"))?.set_item(pyo3::intern!(py, "Authorization"), header)
     }

@@ -7,6 +7,7 @@ use partnersam::app::token::TokenRequest;
 use pyo3::prelude::*;
 use pyo3::sync::{MutexExt, PyOnceLock};
 use pyo3::types::{PyDict, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use crate::auth::Auth;
 use crate::error::Failure;
@@ -21,29 +22,37 @@ use crate::wait::How;
 ///
 /// It has no secret of its own, and closing it closes nothing: the app it came from does.
 #[pyclass(frozen, module = "partnersam", weakref)]
+#[repr(C)]
 pub(crate) struct Credential {
+    /// What was handed out lately. There are ten thousand credentials, and most have one entry: it lies in the object itself, next to its head, so that a caller
+    /// who goes through all of them waits for memory once or twice each.
+    kept: Mutex<SmallVec<[Kept; 1]>>,
     handle: Arc<Handle>,
+    whose: Box<Whose>,
+}
+
+/// What a token is asked for with.
+struct Whose {
     partner: Option<TenantRef>,
     customer: Option<TenantRef>,
     purpose: Option<String>,
-    /// What was handed out lately. A list and not a dict: there are ten thousand credentials, and most have one entry.
-    kept: Arc<Mutex<Vec<Kept>>>,
 }
 
 /// The most that a credential keeps; the core has them all.
 const MOST_KEPT: usize = 16;
 
-/// What was handed out for some scopes.
+/// What was handed out for some scopes. In the order in which it is looked at.
+#[repr(C)]
 struct Kept {
     /// The scopes as they were given (one: the text itself; several: the tuple).
     scopes: Py<PyAny>,
     access_token: Py<PyAny>,
-    /// Made when it is first asked for: few clients do, and there may be ten thousand tenants.
-    info: PyOnceLock<Py<PyAny>>,
-    refresh_on: i64,
     fresh: Fresh,
     /// Whether these are of azure-core's classes.
     is_azure: bool,
+    refresh_on: i64,
+    /// Made when it is first asked for: few clients do, and there may be ten thousand tenants.
+    info: PyOnceLock<Py<PyAny>>,
 }
 
 /// Which of the two shapes is wanted.
@@ -60,8 +69,7 @@ impl Credential {
     /// `claims`: what a service challenged for. `tenant_id`: must be the credential's own tenant. `enable_cae` changes nothing: it is always on.
     #[pyo3(signature = (*scopes, claims=None, tenant_id=None, enable_cae=false, **kwargs))]
     fn get_token(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         scopes: &Bound<'_, PyTuple>,
         claims: Option<String>,
         tenant_id: Option<&Bound<'_, PyString>>,
@@ -69,18 +77,17 @@ impl Credential {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
         let _ = (enable_cae, kwargs);
-        self.get(py, How::Here, scopes, Asked::of(claims, tenant_id)?, Shape::AccessToken)
+        Self::get(slf, How::Here, scopes, Asked::of(claims, tenant_id)?, Shape::AccessToken)
     }
 
     /// The same with when to refresh: azure-core's AccessTokenInfo.
     #[pyo3(signature = (*scopes, options=None))]
     fn get_token_info(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         scopes: &Bound<'_, PyTuple>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        self.get(py, How::Here, scopes, Asked::of_options(options)?, Shape::Info)
+        Self::get(slf, How::Here, scopes, Asked::of_options(options)?, Shape::Info)
     }
 
     /// An object that signs the requests of `requests` and `httpx` with this credential's tokens, and only those that go to the audience's own hosts.
@@ -102,7 +109,8 @@ impl Credential {
     fn __repr__(&self) -> String {
         let named =
             |name: &Option<TenantRef>| name.as_ref().map_or_else(|| "None".to_owned(), |name| format!("'{name}'"));
-        format!("Credential(partner={}, customer={})", named(&self.partner), named(&self.customer))
+        let Whose { partner, customer, .. } = &*self.whose;
+        format!("Credential(partner={}, customer={})", named(partner), named(customer))
     }
 
     /// For the asynchronous twin: what is at hand, or None.
@@ -112,15 +120,14 @@ impl Credential {
 
     /// For the asynchronous twin: fetches, and tells `done`.
     fn _start(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         done: Py<PyAny>,
         scopes: &Bound<'_, PyTuple>,
         claims: Option<String>,
         tenant_id: Option<&Bound<'_, PyString>>,
         info: bool,
     ) -> PyResult<Py<PyAny>> {
-        self.fetch(py, How::Tell(done), scopes, Asked::of(claims, tenant_id)?, Shape::of(info))
+        Self::fetch(slf, How::Tell(done), scopes, Asked::of(claims, tenant_id)?, Shape::of(info))
     }
 }
 
@@ -164,7 +171,7 @@ impl Credential {
         customer: Option<TenantRef>,
         purpose: Option<String>,
     ) -> Self {
-        Self { handle, partner, customer, purpose, kept: Arc::default() }
+        Self { kept: Mutex::default(), handle, whose: Box::new(Whose { partner, customer, purpose }) }
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
@@ -173,18 +180,16 @@ impl Credential {
 
     /// The token's text for one audience by its name.
     pub(crate) fn bearer(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         audience: &Bound<'_, PyTuple>,
         claims: Option<String>,
     ) -> PyResult<Py<PyAny>> {
-        let token = self.get(py, How::Here, audience, Asked { claims, tenant: None }, Shape::AccessToken)?;
-        Ok(token.bind(py).get_item(0)?.unbind())
+        let token = Self::get(slf, How::Here, audience, Asked { claims, tenant: None }, Shape::AccessToken)?;
+        Ok(token.bind(slf.py()).get_item(0)?.unbind())
     }
 
     fn get(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         how: How,
         scopes: &Bound<'_, PyTuple>,
         asked: Asked,
@@ -192,11 +197,11 @@ impl Credential {
     ) -> PyResult<Py<PyAny>> {
         if asked.claims.is_none()
             && asked.tenant.is_none()
-            && let Some(token) = self.at_hand(py, &key(scopes)?, shape)?
+            && let Some(token) = slf.get().at_hand(slf.py(), &key(scopes)?, shape)?
         {
             return Ok(token);
         }
-        self.fetch(py, how, scopes, asked, shape)
+        Self::fetch(slf, how, scopes, asked, shape)
     }
 
     fn at_hand(&self, py: Python<'_>, key: &Bound<'_, PyAny>, shape: Shape) -> PyResult<Option<Py<PyAny>>> {
@@ -210,36 +215,35 @@ impl Credential {
     }
 
     fn fetch(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         how: How,
         scopes: &Bound<'_, PyTuple>,
         asked: Asked,
         shape: Shape,
     ) -> PyResult<Py<PyAny>> {
         let texts: Vec<String> = scopes.extract()?;
+        let Self { handle, whose, .. } = slf.get();
         let request = TokenRequest {
-            partner: self.partner.clone(),
-            customer: self.customer.clone(),
-            audience: scopes::audience(texts.iter().map(String::as_str), &self.handle.config.authority)
+            partner: whose.partner.clone(),
+            customer: whose.customer.clone(),
+            audience: scopes::audience(texts.iter().map(String::as_str), &handle.config.authority)
                 .map_err(Failure::from)?,
             claims: asked.claims,
             fresh: false,
-            purpose: self.purpose.clone(),
+            purpose: whose.purpose.clone(),
             app_only: false,
         };
         let key = key(scopes)?.unbind();
-        let kept = self.kept.clone();
-        fetch(py, &self.handle, how, request, asked.tenant, move |py, Fetched { token, fresh }| {
+        let credential = slf.clone().unbind();
+        fetch(slf.py(), handle, how, request, asked.tenant, move |py, Fetched { token, fresh }| {
             let made = Kept::new(py, key, &token, fresh)?;
             let wanted = made.shaped(py, shape)?;
-            let mut all = kept.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+            let mut all = credential.get().kept.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
             let old = match Kept::of(&all, made.scopes.bind(py))? {
                 Some(at) => Some(all.remove(at)),
                 None if all.len() >= MOST_KEPT => Some(all.remove(0)),
                 None => None,
             };
-            all.reserve_exact(1);
             all.push(made);
             drop(all);
             // What is let go of may run code of its own.

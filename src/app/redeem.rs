@@ -101,21 +101,41 @@ impl Inner {
     /// Redeems the partner's grant so that it lives on, unless it has to be due and is not any more: another process may have renewed it. The access
     /// token that comes along is let go: it would fill store and memory with what nobody asked for. Gives when the grant ends; none: it was not due.
     pub(super) async fn redeem_to_renew(&self, partner: TenantId, due: Option<Due>) -> Result<Option<UnixTime>> {
-        let _lease = self.lease(partner, None).await?;
-        let _under_way = self.renewal_under_way();
+        let lease = self.lease(partner, None).await?;
         let grant = self.usable_grant(partner).await?;
-        if due.is_some_and(|due| grant.facts.renew_after > due.by) {
+        self.redeem_held(partner, lease, grant, due).await
+    }
+
+    /// [`redeem_to_renew`](Self::redeem_to_renew), from where the lease is held and `grant` was read under it.
+    pub(super) async fn redeem_held(
+        &self,
+        partner: TenantId,
+        _lease: Option<Box<dyn Lease>>,
+        grant: Grant,
+        due: Option<Due>,
+    ) -> Result<Option<UnixTime>> {
+        let _under_way = self.renewal_under_way();
+        if due.as_ref().is_some_and(|due| grant.facts.renew_after > due.by) {
             return Ok(None);
         }
         let audiences = Audience::of_names(&grant.facts.audiences);
         let key = CacheKey::own(partner, first_audience(&audiences));
+        let at_server = match &due {
+            Some(due) => match due.gate.acquire().await {
+                Ok(place) => Some(place),
+                Err(_) => return Ok(None),
+            },
+            None => None,
+        };
         if let Some(refusal) = self.negative.get(&key, None) {
             return Err(refusal);
         }
-        let renewed = match self.redeem_grant(&key, grant, None).await {
+        let redeemed = self.redeem_grant(&key, grant, None).await;
+        drop(at_server);
+        let renewed = match redeemed {
             Ok(redeemed) => {
                 let mfa = redeemed.mfa;
-                let place = due.map_or_else(jitter, |due| due.place);
+                let place = due.as_ref().map_or_else(jitter, |due| due.place);
                 self.save(&key, redeemed, place, None).await.map(|saved| (saved, mfa))
             }
             Err(error) => Err(error),
@@ -128,19 +148,20 @@ impl Inner {
         }
     }
 
+    /// Takes the lease on the renewal of the partner's grant. None where another process has held it for so long.
+    pub(super) async fn lease_on_renewal(
+        &self,
+        partner: TenantId,
+        patience: Duration,
+    ) -> Result<Option<Box<dyn Lease>>> {
+        self.store.lease(&self.lease_name(partner, None), patience).await
+    }
+
     /// Takes the lease on one token of the partner, or on the renewal of its grant. None where another process has held it for too long.
     async fn lease(&self, partner: TenantId, token: Option<&CacheKey>) -> Result<Option<Box<dyn Lease>>> {
-        let is_alone = self.config.authority.one_use_refresh_tokens();
-        let grant = format!("{} {} {partner}", self.key.authority, self.key.client_id);
-        // Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
-        let name = match token {
-            _ if is_alone => grant,
-            Some(key) => format!("{grant} {} {}", key.tenant, key.audience),
-            None => format!("{grant} renewal"),
-        };
-        let lease = self.store.lease(&name, LEASE_PATIENCE).await?;
+        let lease = self.store.lease(&self.lease_name(partner, token), LEASE_PATIENCE).await?;
         // There, to go on beside another process would be to lose the grant. Elsewhere it costs a call.
-        if is_alone && lease.is_none() {
+        if lease.is_none() && self.config.authority.one_use_refresh_tokens() {
             return Err(Error::new(
                 ErrorKind::DeadlineExceeded,
                 "token",
@@ -149,6 +170,16 @@ impl Inner {
             .with_context("seconds", LEASE_PATIENCE.as_secs()));
         }
         Ok(lease)
+    }
+
+    fn lease_name(&self, partner: TenantId, token: Option<&CacheKey>) -> String {
+        let grant = format!("{} {} {partner}", self.key.authority, self.key.client_id);
+        // Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
+        match token {
+            _ if self.config.authority.one_use_refresh_tokens() => grant,
+            Some(key) => format!("{grant} {} {}", key.tenant, key.audience),
+            None => format!("{grant} renewal"),
+        }
     }
 
     /// Has the service redeem `grant`, or a newer one from the store where that one is refused, and draws the conclusions of a refusal.
@@ -202,23 +233,17 @@ impl Inner {
     /// The partner's grant, if it can be used.
     pub(super) async fn usable_grant(&self, partner: TenantId) -> Result<Grant> {
         self.save_unsaved(partner).await;
-        let grant = self.store.grant(&self.key.grant(partner)).await?.ok_or_else(|| {
-            Error::new(ErrorKind::ConsentRequired, "token", "this partner has not consented")
-                .with_context("partner", partner)
-        })?;
-        match &grant.facts.state {
-            GrantState::Active => Ok(grant),
-            GrantState::Dead { on, reason } => {
-                let kind = ErrorKind::ALL
-                    .iter()
-                    .copied()
-                    .find(|kind| kind.id() == reason)
-                    .unwrap_or(ErrorKind::ConsentRequired);
-                Err(Error::new(kind, "token", "the partner's grant has ended")
-                    .with_context("partner", partner)
-                    .with_context("ended", on))
-            }
+        usable(partner, self.store.grant(&self.key.grant(partner)).await?)
+    }
+
+    /// [`usable_grant`](Self::usable_grant) of each of these.
+    pub(super) async fn usable_grants(&self, partners: &[TenantId]) -> Vec<Result<Grant>> {
+        for partner in partners {
+            self.save_unsaved(*partner).await;
         }
+        let keys: Vec<_> = partners.iter().map(|partner| self.key.grant(*partner)).collect();
+        let found = self.store.grants(&keys).await;
+        partners.iter().zip(found).map(|(partner, found)| usable(*partner, found?)).collect()
     }
 
     /// One redemption of `refresh_token`, retried where no answer came. Gives the reply, and what its access token says of MFA.
@@ -409,4 +434,22 @@ impl Inner {
 /// Whether the service finds fault with the refresh token itself, as far as it says (RFC 6749 section 5.2).
 fn refuses_the_token(error: &Error) -> bool {
     error.entra().is_some_and(|details| details.error == "invalid_grant" && details.suberror.is_none())
+}
+
+/// The partner's grant as it was found, if it can be used.
+fn usable(partner: TenantId, found: Option<Grant>) -> Result<Grant> {
+    let grant = found.ok_or_else(|| {
+        Error::new(ErrorKind::ConsentRequired, "token", "this partner has not consented")
+            .with_context("partner", partner)
+    })?;
+    match &grant.facts.state {
+        GrantState::Active => Ok(grant),
+        GrantState::Dead { on, reason } => {
+            let kind =
+                ErrorKind::ALL.iter().copied().find(|kind| kind.id() == reason).unwrap_or(ErrorKind::ConsentRequired);
+            Err(Error::new(kind, "token", "the partner's grant has ended")
+                .with_context("partner", partner)
+                .with_context("ended", on))
+        }
+    }
 }

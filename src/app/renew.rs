@@ -1,18 +1,20 @@
 //! Renewal: a grant is used so that it does not end for want of use.
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{join_all, ready};
+use futures_util::{StreamExt, stream};
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::exchange::jitter;
 use super::{App, Inner};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
+use crate::store::{Grant, Lease};
 
 /// What one renewal came to.
 #[derive(Debug)]
@@ -23,8 +25,14 @@ pub struct Renewed {
     pub result: Result<UnixTime>,
 }
 
-/// Grants renewed at the same time.
-const AT_ONCE: usize = 64;
+/// Requests at the server at the same time.
+const AT_SERVER: usize = 64;
+
+/// Grants renewed at the same time: so many more are on their way into the store, and the next ones out of it, so that the server is never waited for in vain.
+const AT_ONCE: usize = 2 * AT_SERVER;
+
+/// Grants taken up together: read as one.
+const TOGETHER: usize = 32;
 
 /// How long the others wait for the first, which opens the connection that all of them share (HTTP/2). Were they to start together, each would open one of
 /// its own before it knew.
@@ -107,7 +115,7 @@ impl Inner {
     }
 
     /// Renews what is due, as one task: what was sent is saved, whoever has stopped waiting, and ten thousand renewals are not ten thousand tasks.
-    async fn renew_all(&self, by: UnixTime, passed_over: HashSet<TenantId>, tell: Tell) -> Result<()> {
+    async fn renew_all(self: &Arc<Self>, by: UnixTime, passed_over: HashSet<TenantId>, tell: Tell) -> Result<()> {
         let outcome = self.renew_claimed(by, passed_over, tell).await;
         // What failed is for others to try, too.
         if let Err(error) = self.store.release_claims().await {
@@ -116,9 +124,11 @@ impl Inner {
         outcome
     }
 
-    async fn renew_claimed(&self, by: UnixTime, mut seen: HashSet<TenantId>, tell: Tell) -> Result<()> {
+    async fn renew_claimed(self: &Arc<Self>, by: UnixTime, mut seen: HashSet<TenantId>, tell: Tell) -> Result<()> {
         let mut passed_over = seen.len();
-        let mut at_once = 1;
+        let gate = Arc::new(Semaphore::new(1));
+        let mut is_narrow = true;
+        let mut first = pin!(tokio::time::sleep(FIRST));
         loop {
             // Those that failed are still due, and come again at the head of the list.
             let due = self
@@ -127,28 +137,36 @@ impl Inner {
                 .await
                 .map_err(|error| error.in_operation("renew"))?;
             let new = due.into_iter().filter(|tenant| seen.insert(*tenant)).collect::<Vec<_>>();
-            let turns = new.len() as f64;
-            let mut waiting = new.into_iter().enumerate();
-            if waiting.len() == 0 || tell.is_closed() {
+            if new.is_empty() || tell.is_closed() {
                 return Ok(());
             }
-            let mut flying = FuturesUnordered::new();
+            let turns = new.len() as f64;
+            let turns = new.into_iter().enumerate().map(|(turn, partner)| {
+                let place = (turn as f64 + jitter()) / turns;
+                (partner, Due { by, place, gate: gate.clone() })
+            });
+            let turns = stream::iter(turns).take_while(|_| ready(!tell.is_closed())).chunks(TOGETHER);
+            let taken = turns.then(|turns| self.clone().take_up(turns)).flat_map(stream::iter);
+            let renewed = taken.map(|taken| self.renew_taken(taken)).buffer_unordered(AT_ONCE);
+            let mut renewed = pin!(renewed);
             loop {
-                while flying.len() < at_once
-                    && !tell.is_closed()
-                    && let Some((turn, partner)) = waiting.next()
-                {
-                    let due = Due { by, place: (turn as f64 + jitter()) / turns };
-                    flying.push(async move { (partner, self.redeem_to_renew(partner, Some(due)).await) });
-                }
-                let ended = if at_once < AT_ONCE {
-                    at_once = AT_ONCE;
-                    let Ok(ended) = tokio::time::timeout(FIRST, flying.next()).await else { continue };
-                    ended
-                } else {
-                    flying.next().await
+                let ended = tokio::select! {
+                    biased;
+                    ended = renewed.next() => ended,
+                    () = &mut first, if is_narrow => {
+                        is_narrow = false;
+                        gate.add_permits(AT_SERVER - 1);
+                        continue;
+                    }
+                    () = tell.closed(), if !gate.is_closed() => {
+                        gate.close();
+                        continue;
+                    }
                 };
                 let Some((partner, result)) = ended else { break };
+                if std::mem::take(&mut is_narrow) {
+                    gate.add_permits(AT_SERVER - 1);
+                }
                 match result.transpose() {
                     // Nobody may be listening any more: it is renewed all the same.
                     Some(result) => drop(tell.send((seen.len() - passed_over, Renewed { partner, result }))),
@@ -158,16 +176,53 @@ impl Inner {
             }
         }
     }
+
+    /// Takes the leases that are free, and then reads the grants, as one where the store can.
+    async fn take_up(self: Arc<Self>, turns: Vec<(TenantId, Due)>) -> Vec<Taken> {
+        let leases = join_all(turns.iter().map(|(partner, _)| self.lease_on_renewal(*partner, Duration::ZERO))).await;
+        let (mut taken, mut free) = (Vec::with_capacity(turns.len()), Vec::with_capacity(turns.len()));
+        for ((partner, due), lease) in turns.into_iter().zip(leases) {
+            match lease {
+                Ok(Some(lease)) => free.push((partner, due, lease)),
+                // Whoever has it is waited for where that stops nobody else, and a fault is met there again.
+                _ => taken.push(Taken { partner, due, held: None }),
+            }
+        }
+        let partners: Vec<_> = free.iter().map(|(partner, ..)| *partner).collect();
+        let grants = self.usable_grants(&partners).await;
+        let held = free.into_iter().zip(grants);
+        taken.extend(held.map(|((partner, due, lease), grant)| Taken { partner, due, held: Some((lease, grant)) }));
+        taken
+    }
+
+    async fn renew_taken(&self, taken: Taken) -> (TenantId, Result<Option<UnixTime>>) {
+        let Taken { partner, due, held } = taken;
+        let renewed = match held {
+            Some((lease, Ok(grant))) => self.redeem_held(partner, Some(lease), grant, Some(due)).await,
+            Some((_, Err(error))) => Err(error),
+            None => self.redeem_to_renew(partner, Some(due)).await,
+        };
+        (partner, renewed)
+    }
+}
+
+/// One of many whose turn has come: the lease on its renewal, where that was free, and the grant as it is while the lease is held.
+struct Taken {
+    partner: TenantId,
+    due: Due,
+    held: Option<(Box<dyn Lease>, Result<Grant>)>,
 }
 
 /// A renewal as one of many that are due.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Due {
     /// By when the grant has to be due; if it is not, another process has renewed it.
     pub(super) by: UnixTime,
     /// Where among the many its turn is, from 0 to 1, chance deciding within its own share. Its next one is at the same place of the time over which the next turns
     /// are spread: more even than chance alone would have it, and neighbours in the store's index stay neighbours, so that a transaction of many renewals changes few of its pages.
     pub(super) place: f64,
+    /// Lets as many at the server as should be there at the same time, and nobody when it is closed: who wanted it has gone.
+    pub(super) gate: Arc<Semaphore>,
 }
 
 /// What would befall every further partner too.

@@ -49,7 +49,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
@@ -456,6 +456,11 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
 
     /// One grant, or none where there is none.
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>>;
+
+    /// [`grant`](Self::grant) of each of `keys`, in their order; as one look where the store can.
+    fn grants<'a>(&'a self, keys: &'a [GrantKey]) -> BoxFuture<'a, Vec<Result<Option<Grant>>>> {
+        Box::pin(join_all(keys.iter().map(|key| self.grant(key))))
+    }
 
     /// Writes a grant if the record is as expected. Durable when it returns `Yes`. One that is dead, or another account's than before, takes its
     /// access tokens with it.

@@ -31,6 +31,14 @@ pub(super) fn grant(connection: &Connection, key: &GrantKey) -> Result<Option<Se
     })
 }
 
+/// Several of them, as of one moment: the pages on the way to them are looked up once.
+pub(super) fn grants(connection: &Connection, keys: &[GrantKey]) -> Result<Vec<Option<SealedGrant>>> {
+    let moment = connection.unchecked_transaction().map_err(failure)?;
+    let found = keys.iter().map(|key| grant(&moment, key)).collect::<Result<_>>()?;
+    moment.commit().map_err(failure)?;
+    Ok(found)
+}
+
 const STANDING: &str = "SELECT generation, is_dead FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
 
 /// The generation of a grant's record and whether the grant has ended, without opening it.

@@ -1,6 +1,6 @@
 //! partnersam without Python: what the core itself costs, beside the bare client.
 //!
-//! Configured by the environment as every face is. `fill` imports so many grants; `refresh` renews one grant again and again; `bulk` renews every grant
+//! Configured by the environment as every face is. `fill` imports so many grants; `refresh` renews one grant again and again (in a store that has none, as `memory:`, it imports it first); `bulk` renews every grant
 //! of the store once.
 //! Prints one JSON object: operations, client CPU (user and system, all threads) and wall time per operation.
 
@@ -65,6 +65,9 @@ fn tenant(number: u64) -> String {
 fn refresh(app: &blocking::App, ops: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
     const WARM_UP: u64 = 200;
     let partner: TenantRef = tenant(0).parse()?;
+    if app.grants(&mut blocking::never)?.is_empty() {
+        fill(app, 1)?;
+    }
     for _ in 0..WARM_UP {
         app.renew(&partner, &mut blocking::never)?;
     }
