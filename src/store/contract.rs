@@ -29,6 +29,7 @@ macro_rules! contract {
             domains_are_remembered
             a_recovered_token_replaces_the_one_it_was_redeemed_from
             a_recovered_token_outlives_a_funeral
+            a_recovered_token_of_a_removed_grant_is_not_put_over_a_later_consent
             a_lease_excludes_and_ends
             a_writable_store_says_so
         }
@@ -324,6 +325,20 @@ pub(crate) async fn a_recovered_token_outlives_a_funeral(store: Store) {
     let kept = store.grant(&grant_key(1)).await.unwrap().unwrap();
     assert_eq!((kept.generation, kept.refresh_token.expose()), (3, refresh_token(7).expose()));
     assert_eq!(kept.facts.state, GrantState::Active);
+}
+
+pub(crate) async fn a_recovered_token_of_a_removed_grant_is_not_put_over_a_later_consent(store: Store) {
+    put(&store, 1, &grant_facts(), Expect::Absent).await;
+    put(&store, 9, &grant_facts(), Expect::Absent).await;
+    store.remove_grant(&grant_key(1)).await.unwrap();
+    let again = GrantFacts { consented_on: NOW.plus(3600), ..grant_facts() };
+    store.put_grant(&grant_key(1), &refresh_token(2), &again, Expect::Absent).await.unwrap();
+    // Of a redemption that was under way all the time.
+    store.put_recovery(&grant_key(1), &refresh_token(7), &grant_facts(), 4).await.unwrap();
+    put(&store, 9, &grant_facts(), Expect::Generation(1)).await;
+    put(&store, 9, &grant_facts(), Expect::Generation(2)).await;
+    let kept = store.grant(&grant_key(1)).await.unwrap().unwrap();
+    assert_eq!((kept.generation, kept.refresh_token.expose()), (1, refresh_token(2).expose()));
 }
 
 pub(crate) async fn a_lease_excludes_and_ends(store: Store) {

@@ -118,8 +118,12 @@ impl GrantStore for MemoryStore {
     ) -> BoxFuture<'a, Result<()>> {
         // Memory is never unwritable: the journal would be applied at once, and dropped where it is stale.
         let mut kept = self.kept();
-        let record = kept.grants.get(key).map(|kept| (kept.generation, kept.facts.state != GrantState::Active));
-        if let Some(expect) = recovery::over(replaces, record) {
+        let found = kept.grants.get(key).map(|kept| recovery::Found {
+            generation: kept.generation,
+            is_dead: kept.facts.state != GrantState::Active,
+            consented_on: Some(kept.facts.consented_on),
+        });
+        if let Some(expect) = recovery::over(replaces, facts.consented_on, found) {
             kept.write(key, refresh_token, facts, expect);
         }
         drop(kept);

@@ -34,7 +34,7 @@ use crate::ids::TenantId;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::password::PasswordSource;
-use crate::store::recovery::{Entry, Heading, Journal, over};
+use crate::store::recovery::{Before, Entry, Heading, Journal, over};
 use crate::store::{
     AppKey, Change, Expect, Grant, GrantFacts, GrantKey, GrantStore, KeyRotation, Lease, MAX_PENDING, OnChange,
     PendingConsent, StoreCondition, StoredToken, TokenFacts, TokenKey, Written, rows, seal,
@@ -83,6 +83,14 @@ struct Place {
     told: OnceLock<OnChange>,
     /// Tells our own notifications from others'.
     name: String,
+}
+
+/// How an entry of the journal went.
+enum Outcome {
+    /// It is in its place, or stale.
+    Done,
+    /// Whether it is stale cannot be told.
+    InDoubt,
 }
 
 /// What goes over the channel.
@@ -336,7 +344,8 @@ impl Place {
     async fn apply_journal(self: &Arc<Self>, journal: &Journal) -> Result<()> {
         for entry in journal.entries()? {
             match self.apply(&entry).await {
-                Ok(()) => journal.remove(&entry)?,
+                Ok(Outcome::Done) => journal.remove(&entry)?,
+                Ok(Outcome::InDoubt) => journal.put_in_doubt(&entry),
                 Err(error) if error.kind() == ErrorKind::StoreCorrupt => journal.put_aside(&entry),
                 Err(error) => return Err(error),
             }
@@ -346,7 +355,7 @@ impl Place {
     }
 
     /// Applies one entry, unless it is stale.
-    async fn apply(self: &Arc<Self>, entry: &Entry) -> Result<()> {
+    async fn apply(self: &Arc<Self>, entry: &Entry) -> Result<Outcome> {
         let heading = &entry.heading;
         let keys = self.keys().await?;
         let plain = match entry.open(&keys.sealer) {
@@ -355,16 +364,30 @@ impl Place {
         };
         let (_, facts) = seal::split::<GrantFacts>(&plain)?;
         for _ in 0..MOST_ATTEMPTS {
-            let old = self.row(&heading.key).await?.as_ref().map(records::old).transpose()?;
-            let record = old.map(|old| (old.generation, old.is_dead));
+            let found = self.row(&heading.key).await?.as_ref().map(records::grant).transpose()?;
+            let sealer = &self.keys().await?.sealer;
+            let found = found.map(|row| row.found(sealer, &heading.key)).transpose()?;
             // Whoever removes a grant takes its entries away before it removes the record for the last time.
-            let Some(expect) = over(heading.replaces, record).filter(|_| entry.is_kept()) else { return Ok(()) };
+            let over = over(heading.replaces, facts.consented_on, found).filter(|_| entry.is_kept());
+            let Some(expect) = over else { return Ok(Outcome::Done) };
+            let removed = self.removed(&heading.key).await?;
+            // A rotation needs a record of its own consent, and that is not there where the grant was removed.
+            if heading.replaces == 0 {
+                match removed.after(facts.last_redeemed_on) {
+                    Before::No => {}
+                    Before::Yes => {
+                        tracing::info!(partner = %heading.key.tenant, "a rescued consent is older than its grant's removal and stays out");
+                        return Ok(Outcome::Done);
+                    }
+                    Before::Unknown => return Ok(Outcome::InDoubt),
+                }
+            }
             let written = match expect {
-                Expect::Absent => self.admit(entry, (&plain, &facts)).await?,
+                Expect::Absent => self.admit(entry, (&plain, &facts), removed).await?,
                 expect => self.compare_and_set(&heading.key, (&plain, &facts), expect, None).await?,
             };
             if let Written::Yes(_) = written {
-                return Ok(());
+                return Ok(Outcome::Done);
             }
         }
         Err(Error::new(ErrorKind::StoreConflict, "store", "the record changes faster than it can be recovered"))
@@ -547,34 +570,7 @@ impl GrantStore for PostgresStore {
     }
 
     fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
-        async move {
-            let payload = self.0.message(key)?;
-            let tenant = key.tenant.uuid().into_bytes();
-            let tenant = tenant.as_slice();
-            let owner = Owner::new(key, &tenant);
-            let remove = async || {
-                // Whoever read an entry before it was taken away, by this removal or one that was cut short, may be about to write it.
-                if self.0.journal.is_some() {
-                    turn::wait(&self.0.pool, key).await?;
-                }
-                let values = joined(&owner.values(), &[(&payload, Type::TEXT)]);
-                let removed = self.0.write_again(records::REMOVE_GRANT, &values).await?;
-                Ok::<_, Error>(removed.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or_default() > 0)
-            };
-            let is_in_use = || self.0.journal.as_ref().is_some_and(Journal::is_in_use);
-            // Asked first: what waits in the journal may come to its place with this very removal, and the journal is gone then.
-            let was_in_use = is_in_use();
-            let removed = remove().await?;
-            if !was_in_use && !is_in_use() {
-                return Ok(removed);
-            }
-            let owned = key.clone();
-            // After the record and not before: where the record cannot be removed, its newest token must not be lost.
-            let waited = off_thread(&self.0, move |journal| journal.remove_grant(&owned)).await?;
-            // And again: a consent that waited in the journal may have come to its place meanwhile.
-            Ok(remove().await? || waited || removed)
-        }
-        .boxed()
+        async move { self.0.remove(key).await }.boxed()
     }
 
     fn tenants<'a>(

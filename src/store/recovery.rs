@@ -20,6 +20,14 @@ use crate::store::{Expect, GrantKey, StoreCondition};
 
 const KEPT: &str = "sealed";
 const SET_ASIDE: &str = "unreadable";
+const IN_DOUBT: &str = "in-doubt";
+
+/// How long a store remembers, in seconds, when a grant was removed: longer than any token waits unused.
+#[cfg(any(feature = "postgres", test))]
+pub(crate) const REMOVALS_KEPT: i64 = 400 * 86_400;
+
+/// What is this near each other, in seconds, may have been the other way round: clocks differ by at most five minutes, or no id token is good.
+const NEAR: i64 = 600;
 
 /// The journal of one store.
 #[derive(Debug)]
@@ -61,11 +69,19 @@ impl Journal {
         let Ok(facts) = fs::symlink_metadata(&self.folder) else { return StoreCondition::Ok };
         let since = facts.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         let since = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
-        StoreCondition::Degraded {
-            since: UnixTime(since),
-            error: Error::new(ErrorKind::StoreUnwritable, "store", "a rotated grant waits in the recovery journal")
-                .with_hint("nothing is lost: the next write that works brings it to its place"),
-        }
+        let aside = |path: &PathBuf| [SET_ASIDE, IN_DOUBT].map(OsStr::new).map(Some).contains(&path.extension());
+        let files = self.files().unwrap_or_default();
+        let error = if !files.is_empty() && files.iter().all(aside) {
+            Error::new(ErrorKind::StoreUnwritable, "store", "a grant's token was set aside in the recovery journal")
+                .with_hint(
+                    "let the partner consent again where its grant is missing or has ended; then delete the file",
+                )
+                .with_context("folder", self.folder.display())
+        } else {
+            Error::new(ErrorKind::StoreUnwritable, "store", "a rotated grant waits in the recovery journal")
+                .with_hint("nothing is lost: the next write that works brings it to its place")
+        };
+        StoreCondition::Degraded { since: UnixTime(since), error }
     }
 
     /// Keeps `plain` ([`seal::join`]). Durable when it returns.
@@ -137,12 +153,25 @@ impl Journal {
         self.set_aside(&entry.path);
     }
 
+    /// Keeps a consent of which nobody can tell whether it came before its grant was removed. Whoever removes the grant anew removes it, too.
+    #[cfg(any(feature = "postgres", test))]
+    pub(crate) fn put_in_doubt(&self, entry: &Entry) {
+        let kept = entry.path.with_extension(IN_DOUBT);
+        tracing::warn!(
+            partner = %entry.heading.key.tenant,
+            path = %kept.display(),
+            "a rescued consent may be older than its grant's removal and is set aside: where the partner's grant is missing, let the partner consent again; then delete the file"
+        );
+        let _ = fs::rename(&entry.path, kept);
+    }
+
     /// Removes everything of one grant. False where there was nothing.
     pub(crate) fn remove_grant(&self, key: &GrantKey) -> Result<bool> {
         if !self.is_in_use() {
             return Ok(false);
         }
         let mut entries = self.entries()?;
+        entries.extend(self.in_doubt()?);
         entries.retain(|entry| entry.heading.key == *key);
         for entry in &entries {
             self.remove(entry)?;
@@ -161,6 +190,18 @@ impl Journal {
         }
         // Fails while there is something in it, as it should.
         let _ = fs::remove_dir(&self.folder);
+    }
+
+    fn in_doubt(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for path in self.files()? {
+            if path.extension() == Some(OsStr::new(IN_DOUBT))
+                && let Reading::Entry(entry) = read(&path)?
+            {
+                entries.push(*entry);
+            }
+        }
+        Ok(entries)
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
@@ -196,17 +237,59 @@ impl Heading {
     }
 }
 
-/// Over which record a kept token is to be written that `replaces` the one of that generation (0: of none), where `record` is what is there: its
-/// generation, and whether its grant has ended. None: the token is stale, for somebody has written a newer one meanwhile or removed the grant.
-pub(crate) fn over(replaces: u64, record: Option<(u64, bool)>) -> Option<Expect> {
-    match record {
-        // A consent that never came into the store. One that was removed has taken its entries along.
-        None => (replaces == 0).then_some(Expect::Absent),
-        // Lower is possible, too: a backup was put back, and the journal has the newer token.
-        Some((generation, _)) if generation <= replaces => Some(Expect::Generation(generation)),
-        // Somebody was refused the token that this one replaced, and took the grant for dead. Should this one be dead, too, that costs a request.
-        Some((generation, true)) => Some(Expect::Generation(generation)),
-        Some(_) => None,
+/// What is in the place of a kept token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) generation: u64,
+    /// Whether its grant has ended.
+    pub(crate) is_dead: bool,
+    /// None where it does not open.
+    pub(crate) consented_on: Option<UnixTime>,
+}
+
+/// Over which record a kept token of a consent on `consented_on` is to be written that `replaces` the one of that generation (0: of none), where `found` is what
+/// is there. None: the token is stale, for somebody has written a newer one meanwhile or removed the grant.
+pub(crate) fn over(replaces: u64, consented_on: UnixTime, found: Option<Found>) -> Option<Expect> {
+    // A consent that never came into the store. One that was removed has taken its entries along.
+    let Some(found) = found else { return (replaces == 0).then_some(Expect::Absent) };
+    // Generations begin anew where a grant was removed and the partner consented again.
+    let is_of_another_consent = found.consented_on.is_some_and(|on| consented_on.plus(NEAR) < on);
+    // Lower is possible, too: a backup was put back, and the journal has the newer token. Over one that has ended: somebody was refused the token that this one
+    // replaced, and took the grant for dead. Should this one be dead, too, that costs a request.
+    let is_newer = found.generation <= replaces || found.is_dead;
+    (is_newer && !is_of_another_consent).then_some(Expect::Generation(found.generation))
+}
+
+/// What a store knows of the removal of a grant.
+#[cfg(any(feature = "postgres", test))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Removed {
+    /// When that was, by the store's clock; none where it knows of none.
+    pub(crate) on: Option<UnixTime>,
+    /// From when on it would know.
+    pub(crate) known_since: UnixTime,
+}
+
+/// Whether a rescued consent came before the removal.
+#[cfg(any(feature = "postgres", test))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Yes,
+    No,
+    /// The clocks do not tell.
+    Unknown,
+}
+
+#[cfg(any(feature = "postgres", test))]
+impl Removed {
+    /// Whether a consent that was proved on `proved_on` came before.
+    pub(crate) fn after(self, proved_on: UnixTime) -> Before {
+        match self.on {
+            Some(on) if proved_on.plus(NEAR) < on => Before::Yes,
+            Some(on) if proved_on <= on.plus(NEAR) => Before::Unknown,
+            None if proved_on < self.known_since => Before::Unknown,
+            _ => Before::No,
+        }
     }
 }
 
@@ -310,6 +393,58 @@ mod tests {
             entry.heading = bent;
             assert!(entry.open(&sealer()).is_err());
         }
+    }
+
+    #[test]
+    fn a_kept_token_goes_over_an_older_record_of_its_own_consent_and_over_none_of_a_later_one() {
+        let on = UnixTime(1_800_000_000);
+        let found =
+            |generation, is_dead, later| Some(Found { generation, is_dead, consented_on: Some(on.plus(later)) });
+        assert_eq!(over(0, on, None), Some(Expect::Absent));
+        assert_eq!(over(5, on, None), None);
+        for later in [-86_400, 0, NEAR] {
+            assert_eq!(over(5, on, found(3, false, later)), Some(Expect::Generation(3)));
+            assert_eq!(over(5, on, found(6, false, later)), None);
+            assert_eq!(over(5, on, found(6, true, later)), Some(Expect::Generation(6)));
+        }
+        for is_dead in [false, true] {
+            assert_eq!(over(5, on, found(1, is_dead, NEAR + 1)), None, "the token of a removed grant came back");
+        }
+        let damaged = Some(Found { generation: 3, is_dead: false, consented_on: None });
+        assert_eq!(over(5, on, damaged), Some(Expect::Generation(3)));
+    }
+
+    #[test]
+    fn a_consent_and_a_removal_are_told_apart_as_far_as_clocks_can() {
+        let on = UnixTime(1_800_000_000);
+        let removed = Removed { on: Some(on), known_since: on.plus(-REMOVALS_KEPT) };
+        for (proved, before) in [
+            (-NEAR - 1, Before::Yes),
+            (-NEAR, Before::Unknown),
+            (0, Before::Unknown),
+            (NEAR, Before::Unknown),
+            (NEAR + 1, Before::No),
+        ] {
+            assert_eq!(removed.after(on.plus(proved)), before, "{proved}");
+        }
+        let never = Removed { on: None, ..removed };
+        assert_eq!(never.after(on), Before::No);
+        // Of what is older than its memory the store knows nothing.
+        assert_eq!(never.after(never.known_since.plus(-1)), Before::Unknown);
+    }
+
+    #[test]
+    fn what_was_set_aside_does_not_pass_for_something_that_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("grants.db"));
+        let message = || journal.condition().error().unwrap().message().to_owned();
+        journal.put(&sealer(), &heading(1, 0), b"x").unwrap();
+        journal.put(&sealer(), &heading(2, 0), b"x").unwrap();
+        journal.put_in_doubt(&journal.entries().unwrap()[0]);
+        assert!(message().contains("waits"));
+        journal.put_aside(&journal.entries().unwrap()[0]);
+        assert!(journal.entries().unwrap().is_empty());
+        assert!(message().contains("set aside"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::TenantId;
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken, WipedBytes};
+use crate::store::recovery::Found;
 use crate::store::seal::{self, Identity, Record, Sealer};
 use crate::store::{
     AppKey, Grant, GrantFacts, GrantKey, GrantState, PendingConsent, PendingFacts, StoredToken, TokenFacts, TokenKey,
@@ -34,6 +35,12 @@ impl SealedGrant {
             return Err(corrupt("what a grant shows in clear is not what is sealed in it"));
         }
         Ok(Grant { key: key.clone(), generation, refresh_token: RefreshToken::new(token), facts })
+    }
+
+    /// What a kept token has to know of it. One that does not open may be written over.
+    pub(super) fn found(&self, sealer: &Sealer, key: &GrantKey) -> Result<Found> {
+        let consented_on = self.open(sealer, key).ok().map(|grant| grant.facts.consented_on);
+        Ok(Found { generation: generation(self.generation)?, is_dead: self.is_dead, consented_on })
     }
 }
 

@@ -652,7 +652,9 @@ fn apply(connection: &mut Connection, keys: &Keys, entry: &Entry) -> Result<()> 
     if !entry.is_kept() {
         return Ok(());
     }
-    if let Some(expect) = over(heading.replaces, records::grant_standing(&transaction, &heading.key)?) {
+    let found = records::grant(&transaction, &heading.key)?;
+    let found = found.map(|row| row.found(&keys.sealer, &heading.key)).transpose()?;
+    if let Some(expect) = over(heading.replaces, facts.consented_on, found) {
         let new = NewGrant { key: &heading.key, plain: &plain, shown: &Shown::of(&facts) };
         records::put_grant(&open, keys, &new, expect)?;
         drop(open);

@@ -215,6 +215,22 @@ pub(super) const REMOVE_GRANT: &str = "WITH gone AS (
     ), told AS (SELECT pg_notify('partnersam', $4) FROM gone)
     SELECT count(*) FROM gone LEFT JOIN told ON true";
 
+/// Leaves behind when a grant was removed; what lies so far back that no journal is older goes on the way, some at a time.
+pub(super) const PUT_REMOVAL: &str = "WITH swept AS (
+        DELETE FROM partnersam.removals WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM partnersam.removals WHERE removed_on <= extract(epoch FROM clock_timestamp())::bigint - $4
+            ORDER BY removed_on LIMIT 500 FOR UPDATE SKIP LOCKED))
+            AND NOT (authority = $1 AND client_id = $2 AND tenant = $3)
+    )
+    INSERT INTO partnersam.removals (authority, client_id, tenant, removed_on)
+    VALUES ($1, $2, $3, extract(epoch FROM clock_timestamp())::bigint)
+    ON CONFLICT (authority, client_id, tenant)
+    DO UPDATE SET removed_on = GREATEST(partnersam.removals.removed_on, excluded.removed_on)";
+/// When a grant was removed last, none where nobody knows of a removal; and since when that would be known.
+pub(super) const REMOVAL: &str = "SELECT (SELECT removed_on FROM partnersam.removals
+        WHERE authority = $1 AND client_id = $2 AND tenant = $3),
+    extract(epoch FROM clock_timestamp())::bigint - $4";
+
 pub(super) const TENANTS: &str = "SELECT tenant FROM partnersam.grants
     WHERE authority = $1 AND client_id = $2 AND tenant > $3 ORDER BY tenant LIMIT $4";
 pub(super) const DUE: &str = "SELECT tenant FROM partnersam.grants

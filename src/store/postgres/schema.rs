@@ -70,6 +70,16 @@ const MIGRATIONS: &[&str] = &["
     );
 ", "
     -- From here on the store's key can be changed, and a program that knows of one key only must not read: see PREVIOUS_KEY and what follows it.
+", "
+    -- When a grant was removed, by the database's clock, for what waits in files on hosts that were off meanwhile.
+    CREATE TABLE partnersam.removals (
+        authority TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        tenant BYTEA NOT NULL,
+        removed_on BIGINT NOT NULL,
+        PRIMARY KEY (authority, client_id, tenant)
+    );
+    CREATE INDEX removals_by_time ON partnersam.removals (removed_on);
 "];
 
 /// The key before the one in use, sealed with it, as long as records are under it.

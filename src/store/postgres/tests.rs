@@ -257,7 +257,8 @@ async fn a_grant_that_is_removed_while_its_rescued_consent_comes_to_its_place_st
     let journal = folder.path().join("journal");
     let uri = shared().database();
     let open = || store_with(&uri, Arc::new(FixedKey(1)), PasswordSource::default(), Some(&journal));
-    let (applying, removing) = (open(), open());
+    // The one that removes is another host: it has no part in that journal.
+    let (applying, removing) = (open(), store_at(&uri));
     put(&removing, 2, &grant_facts(), Expect::Absent).await;
     applying.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
     // Holds up the write of whoever has looked and found no record.
@@ -285,6 +286,95 @@ async fn a_grant_that_is_removed_while_its_rescued_consent_comes_to_its_place_st
     assert!(!Journal::beside(&journal).is_in_use());
 }
 
+/// Facts of a consent so many seconds from now, by the clock that the database has, too.
+fn consented(seconds: i64) -> GrantFacts {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let on = UnixTime(i64::try_from(now.as_secs()).unwrap() + seconds);
+    GrantFacts { consented_on: on, last_redeemed_on: on, ..grant_facts() }
+}
+
+#[tokio::test]
+async fn a_grant_that_was_removed_while_a_host_with_its_consent_was_off_stays_removed() {
+    const DAY: i64 = 86_400;
+    let folder = tempfile::tempdir().unwrap();
+    let uri = shared().database();
+    let open = |name: &str| {
+        store_with(&uri, Arc::new(FixedKey(1)), PasswordSource::default(), Some(&folder.path().join(name)))
+    };
+    let (off, on) = (open("off"), open("on"));
+    let token = |text: &str| RefreshToken::new(format!("not-a-real-{text}"));
+    for (number, proved, replaces) in [(1, -DAY, 0), (2, DAY, 0), (3, -5, 0), (4, -DAY, 7), (5, -500 * DAY, 0)] {
+        off.put_recovery(&grant_key(number), &token("rescued"), &consented(proved), replaces).await.unwrap();
+    }
+    // Elsewhere the partners consent and are revoked, and one consents once more. Of the last nobody knows anything.
+    for number in 1..=4 {
+        put(&on, number, &grant_facts(), Expect::Absent).await;
+        assert!(on.remove_grant(&grant_key(number)).await.unwrap());
+    }
+    on.put_grant(&grant_key(4), &token("newer"), &consented(60), Expect::Absent).await.unwrap();
+    off.0.recover().await;
+    assert!(on.grant(&grant_key(1)).await.unwrap().is_none(), "a removed grant came back");
+    let later = on.grant(&grant_key(2)).await.unwrap().unwrap();
+    assert_eq!(later.refresh_token.expose(), token("rescued").expose());
+    let newer = on.grant(&grant_key(4)).await.unwrap().unwrap();
+    assert_eq!(
+        newer.refresh_token.expose(),
+        token("newer").expose(),
+        "a removed grant's token is in a newer one's place"
+    );
+    // What cannot be told is neither brought back nor lost, and the next removal takes it along.
+    for number in [3, 5] {
+        assert!(on.grant(&grant_key(number)).await.unwrap().is_none());
+        assert!(off.condition().error().unwrap().message().contains("set aside"));
+        assert!(off.remove_grant(&grant_key(number)).await.unwrap());
+    }
+    assert!(matches!(off.condition(), StoreCondition::Ok));
+}
+
+#[tokio::test]
+async fn a_store_of_before_removals_were_remembered_is_brought_up_to_date() {
+    let uri = shared().database();
+    put(&store_at(&uri), 1, &grant_facts(), Expect::Absent).await;
+    let before = "DROP TABLE partnersam.removals; UPDATE partnersam.meta SET value = '2' WHERE name = 'schema'";
+    shared().sql(name_in(&uri), before);
+    let hosts = [store_at(&uri), store_at(&uri)];
+    let found = futures_util::future::join_all(hosts.iter().map(|host| async {
+        host.grant(&grant_key(1)).await.unwrap().is_some() && host.remove_grant(&grant_key(1)).await.is_ok()
+    }));
+    assert!(found.await.contains(&true));
+    let now =
+        shared().sql(name_in(&uri), "SELECT convert_from(value, 'UTF8') FROM partnersam.meta WHERE name = 'schema'");
+    assert_eq!(now, "3");
+    assert!(hosts[0].0.removed(&grant_key(1)).await.unwrap().on.is_some());
+}
+
+#[tokio::test]
+async fn a_removal_is_remembered_as_long_as_an_entry_may_wait() {
+    let uri = shared().database();
+    let store = store_at(&uri);
+    put(&store, 1, &grant_facts(), Expect::Absent).await;
+    for number in 1..=3 {
+        store.remove_grant(&grant_key(number)).await.unwrap();
+    }
+    let age = |days: i64, number: u128| {
+        let sql = format!(
+            "UPDATE partnersam.removals SET removed_on = removed_on - {days} * 86400 WHERE tenant = '\\x{}'",
+            tenant(number).uuid().simple()
+        );
+        shared().sql(name_in(&uri), &sql);
+    };
+    age(399, 2);
+    age(401, 3);
+    store.remove_grant(&grant_key(1)).await.unwrap();
+    let left = shared().sql(name_in(&uri), "SELECT encode(tenant, 'hex') FROM partnersam.removals ORDER BY tenant");
+    assert_eq!(left, format!("{}\n{}", tenant(1).uuid().simple(), tenant(2).uuid().simple()));
+    // And the same one again, after all that time.
+    age(401, 1);
+    store.remove_grant(&grant_key(1)).await.unwrap();
+    let removed = store.0.removed(&grant_key(1)).await.unwrap();
+    assert!(removed.on.unwrap() > removed.known_since);
+}
+
 #[tokio::test]
 async fn an_entry_that_was_taken_away_after_it_was_read_is_not_applied() {
     let folder = tempfile::tempdir().unwrap();
@@ -297,9 +387,27 @@ async fn an_entry_that_was_taken_away_after_it_was_read_is_not_applied() {
     assert!(open().remove_grant(&grant_key(1)).await.unwrap());
     let plain = entry.open(&store.0.keys().await.unwrap().sealer).unwrap();
     // After the look, which has found it: the last word is had in the transaction.
-    assert_eq!(store.0.admit(&entry, (&plain, &grant_facts())).await.unwrap(), Written::Lost(None));
+    let removed = store.0.removed(&grant_key(1)).await.unwrap();
+    assert_eq!(store.0.admit(&entry, (&plain, &grant_facts()), removed).await.unwrap(), Written::Lost(None));
     store.0.apply(&entry).await.unwrap();
     assert!(store.grant(&grant_key(1)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_removal_after_the_look_is_heard_of_in_the_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let uri = shared().database();
+    let store = store_with(&uri, Arc::new(FixedKey(1)), PasswordSource::default(), Some(&journal));
+    store.put_recovery(&grant_key(1), &RefreshToken::new("not-a-real"), &grant_facts(), 0).await.unwrap();
+    let entry = Journal::beside(&journal).entries().unwrap().remove(0);
+    let plain = entry.open(&store.0.keys().await.unwrap().sealer).unwrap();
+    let seen = store.0.removed(&grant_key(1)).await.unwrap();
+    // On another host: the entry stays.
+    store_at(&uri).remove_grant(&grant_key(1)).await.unwrap();
+    assert!(entry.is_kept());
+    assert_eq!(store.0.admit(&entry, (&plain, &grant_facts()), seen).await.unwrap(), Written::Lost(None));
+    assert!(store_at(&uri).grant(&grant_key(1)).await.unwrap().is_none());
 }
 
 #[tokio::test]

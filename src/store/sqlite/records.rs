@@ -39,15 +39,6 @@ pub(super) fn grants(connection: &Connection, keys: &[GrantKey]) -> Result<Vec<O
     Ok(found)
 }
 
-const STANDING: &str = "SELECT generation, is_dead FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
-
-/// The generation of a grant's record and whether the grant has ended, without opening it.
-pub(super) fn grant_standing(connection: &Connection, key: &GrantKey) -> Result<Option<(u64, bool)>> {
-    let owner = (&key.authority, key.client_id.as_str(), key.tenant.uuid().into_bytes());
-    let found = find(connection, STANDING, owner, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    found.map(|(number, is_dead)| Ok((generation(number)?, is_dead))).transpose()
-}
-
 /// What goes into a grant's row.
 pub(super) struct NewGrant<'a> {
     pub(super) key: &'a GrantKey,
@@ -426,7 +417,6 @@ fn run(connection: &Connection, sql: &str, values: impl Params) -> Result<usize>
 #[cfg(test)]
 pub(super) const ALL: &[&str] = &[
     GRANT,
-    STANDING,
     GRANT_TO_CHANGE,
     CHANGE_GRANT,
     ADD_GRANT,

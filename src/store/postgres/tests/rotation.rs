@@ -278,10 +278,13 @@ async fn a_damaged_grant_is_left_as_it_is_and_a_store_of_the_version_before_is_b
     let (uri, source, _) = with_three_grants().await;
     let server = shared();
     server.sql(name_in(&uri), "UPDATE partnersam.grants SET sealed = '\\x00' WHERE id = 2");
-    server.sql(name_in(&uri), "UPDATE partnersam.meta SET value = '1' WHERE name = 'schema'");
+    server.sql(
+        name_in(&uri),
+        "DROP TABLE partnersam.removals; UPDATE partnersam.meta SET value = '1' WHERE name = 'schema'",
+    );
     let store = open(&uri, &source);
     store.switch(None).await.unwrap();
-    assert_eq!(server.sql(name_in(&uri), "SELECT value FROM partnersam.meta WHERE name = 'schema'"), "\\x32");
+    assert_eq!(server.sql(name_in(&uri), "SELECT value FROM partnersam.meta WHERE name = 'schema'"), "\\x33");
     assert_eq!(store.move_some(64).await.unwrap(), Moved { seen: 3, unreadable: 1 });
     store.settle().await.unwrap();
     store.retire(None).await.unwrap();
