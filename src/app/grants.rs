@@ -5,7 +5,7 @@ use crate::audit::{Entry, Outcome};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
-use crate::store::{Grant, GrantFacts, GrantState};
+use crate::store::{Grant, GrantFacts, GrantState, Turn};
 
 /// A grant without its secret.
 #[derive(Clone, Debug)]
@@ -50,12 +50,13 @@ impl GrantStatus {
         self.facts.domains.first().cloned().unwrap_or_else(|| self.partner.to_string())
     }
 
-    /// How the grant is at `now`.
+    /// How the grant is at `now`. Due is also whose turn would come after its end: a clock far ahead made it so.
     pub fn condition(&self, now: UnixTime) -> Condition {
+        let life = self.facts.expires_on.since(self.facts.last_redeemed_on).max(0);
         match &self.facts.state {
             GrantState::Dead { .. } => Condition::Ended,
             GrantState::Active if self.facts.expires_on <= now => Condition::Expired,
-            GrantState::Active if self.facts.renew_after <= now => Condition::Due,
+            GrantState::Active if Turn::new(now, life).includes(self.facts.renew_after) => Condition::Due,
             GrantState::Active => Condition::Active,
         }
     }
@@ -170,6 +171,14 @@ mod tests {
         };
         for (now, condition) in
             [(6, Condition::Active), (7, Condition::Due), (89, Condition::Due), (90, Condition::Expired)]
+        {
+            assert_eq!(status.condition(UnixTime(now)), condition, "{now}");
+        }
+        // Set while the clock was a hundred too far ahead: then it counts on from there.
+        (status.facts.last_redeemed_on, status.facts.renew_after) = (UnixTime(100), UnixTime(107));
+        status.facts.expires_on = UnixTime(190);
+        for (now, condition) in
+            [(0, Condition::Due), (16, Condition::Due), (17, Condition::Active), (107, Condition::Due)]
         {
             assert_eq!(status.condition(UnixTime(now)), condition, "{now}");
         }

@@ -115,7 +115,7 @@ impl Inner {
         due: Option<Due>,
     ) -> Result<Option<UnixTime>> {
         let _under_way = self.renewal_under_way();
-        if due.as_ref().is_some_and(|due| grant.facts.renew_after > due.by) {
+        if due.as_ref().is_some_and(|due| !due.turn.includes(grant.facts.renew_after)) {
             return Ok(None);
         }
         let audiences = Audience::of_names(&grant.facts.audiences);
@@ -423,11 +423,19 @@ impl Inner {
     /// When a grant that was used at `now` ends, and when it should be used again at the latest: weekly, spread over two days. `place`: where in that time,
     /// from 0 to 1.
     pub(super) fn grant_clock(&self, now: UnixTime, place: f64) -> (UnixTime, UnixTime) {
-        let (life, least, most) = match self.config.authority.kind() {
-            AuthorityKind::Entra => (ENTRA_GRANT_LIFE, 6 * DAY, 8 * DAY),
-            AuthorityKind::Generic => (GENERIC_GRANT_LIFE, DAY, 2 * DAY),
+        let (least, most) = match self.config.authority.kind() {
+            AuthorityKind::Entra => (6 * DAY, 8 * DAY),
+            AuthorityKind::Generic => (DAY, 2 * DAY),
         };
-        (now.plus(life), now.plus(least + (place * (most - least) as f64) as i64))
+        (now.plus(self.grant_life()), now.plus(least + (place * (most - least) as f64) as i64))
+    }
+
+    /// Seconds that a grant lives after its last use.
+    pub(super) fn grant_life(&self) -> i64 {
+        match self.config.authority.kind() {
+            AuthorityKind::Entra => ENTRA_GRANT_LIFE,
+            AuthorityKind::Generic => GENERIC_GRANT_LIFE,
+        }
     }
 }
 

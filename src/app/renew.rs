@@ -14,7 +14,7 @@ use super::{App, Inner};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
-use crate::store::{Grant, Lease};
+use crate::store::{Grant, Lease, Turn};
 
 /// What one renewal came to.
 #[derive(Debug)]
@@ -125,6 +125,7 @@ impl Inner {
     }
 
     async fn renew_claimed(self: &Arc<Self>, by: UnixTime, mut seen: HashSet<TenantId>, tell: Tell) -> Result<()> {
+        let turn = Turn::new(by, self.grant_life());
         let mut passed_over = seen.len();
         let gate = Arc::new(Semaphore::new(1));
         let mut is_narrow = true;
@@ -133,17 +134,17 @@ impl Inner {
             // Those that failed are still due, and come again at the head of the list.
             let due = self
                 .store
-                .claim_due(&self.key, by, PAGE + seen.len())
+                .claim_due(&self.key, turn, PAGE + seen.len())
                 .await
                 .map_err(|error| error.in_operation("renew"))?;
             let new = due.into_iter().filter(|tenant| seen.insert(*tenant)).collect::<Vec<_>>();
             if new.is_empty() || tell.is_closed() {
                 return Ok(());
             }
-            let turns = new.len() as f64;
-            let turns = new.into_iter().enumerate().map(|(turn, partner)| {
-                let place = (turn as f64 + jitter()) / turns;
-                (partner, Due { by, place, gate: gate.clone() })
+            let all = new.len() as f64;
+            let turns = new.into_iter().enumerate().map(|(number, partner)| {
+                let place = (number as f64 + jitter()) / all;
+                (partner, Due { turn, place, gate: gate.clone() })
             });
             let turns = stream::iter(turns).take_while(|_| ready(!tell.is_closed())).chunks(TOGETHER);
             let taken = turns.then(|turns| self.clone().take_up(turns)).flat_map(stream::iter);
@@ -216,8 +217,8 @@ struct Taken {
 /// A renewal as one of many that are due.
 #[derive(Clone, Debug)]
 pub(super) struct Due {
-    /// By when the grant has to be due; if it is not, another process has renewed it.
-    pub(super) by: UnixTime,
+    /// What the grant has to be due by; if it is not, another process has renewed it.
+    pub(super) turn: Turn,
     /// Where among the many its turn is, from 0 to 1, chance deciding within its own share. Its next one is at the same place of the time over which the next turns
     /// are spread: more even than chance alone would have it, and neighbours in the store's index stay neighbours, so that a transaction of many renewals changes few of its pages.
     pub(super) place: f64,

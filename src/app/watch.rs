@@ -17,7 +17,7 @@ use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::ids::TenantId;
 use crate::schedule::{Nearness, Told, urgency, wait_after, wait_until};
-use crate::store::{GrantState, Lease};
+use crate::store::{GrantState, Lease, Turn};
 
 /// What a renewer does, as it happens.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Watch {
 
     /// When the next grant's turn comes, those that fail by their own clocks.
     async fn soonest(&mut self, inner: &Arc<Inner>) -> Result<Option<UnixTime>> {
-        let due = inner.store.due(&inner.key, UnixTime(i64::MAX), self.failing.len() + 1).await?;
+        let due = inner.store.due(&inner.key, Turn::new(UnixTime(i64::MAX), 0), self.failing.len() + 1).await?;
         let retry = self.failing.values().map(|(_, until)| *until).min();
         let Some(next) = due.into_iter().find(|partner| !self.failing.contains_key(partner)) else { return Ok(retry) };
         let next = inner.store.grant(&inner.key.grant(next)).await.ok().flatten().map(|grant| grant.facts.renew_after);

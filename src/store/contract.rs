@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::UnixTime;
 use crate::error::ErrorKind;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::fixtures::*;
 use crate::store::{
-    Expect, GrantFacts, GrantState, GrantStore, MAX_PENDING, PendingConsent, TokenFacts, TokenKey, Written,
+    Expect, GrantFacts, GrantState, GrantStore, MAX_PENDING, PendingConsent, TokenFacts, TokenKey, Turn, Written,
 };
 
 macro_rules! contract {
@@ -19,6 +20,7 @@ macro_rules! contract {
             a_removed_grant_takes_everything_with_it
             tenants_come_in_order_and_in_pages
             due_grants_come_soonest_first_and_dead_ones_never
+            a_turn_farther_off_than_a_grant_lives_has_come
             apps_and_authorities_do_not_mix
             tokens_come_back_and_go
             a_token_needs_an_active_grant
@@ -144,12 +146,37 @@ pub(crate) async fn due_grants_come_soonest_first_and_dead_ones_never(store: Sto
     }
     put(&store, 3, &GrantFacts { renew_after: NOW, ..dead_facts() }, Expect::Generation(1)).await;
     let list = |numbers: &[u128]| numbers.iter().map(|number| tenant(*number)).collect::<Vec<_>>();
-    assert_eq!(store.due(&app(), NOW.plus(300), 10).await.unwrap(), list(&[2, 4, 1]));
-    assert_eq!(store.due(&app(), NOW.plus(300), 2).await.unwrap(), list(&[2, 4]));
-    assert_eq!(store.due(&app(), NOW.plus(99), 10).await.unwrap(), list(&[]));
+    assert_eq!(store.due(&app(), due_in(300), 10).await.unwrap(), list(&[2, 4, 1]));
+    assert_eq!(store.due(&app(), due_in(300), 2).await.unwrap(), list(&[2, 4]));
+    assert_eq!(store.due(&app(), due_in(99), 10).await.unwrap(), list(&[]));
     let renewed = GrantFacts { renew_after: NOW.plus(1000), ..grant_facts() };
     put(&store, 2, &renewed, Expect::Generation(1)).await;
-    assert_eq!(store.due(&app(), NOW.plus(300), 10).await.unwrap(), list(&[4, 1]));
+    assert_eq!(store.due(&app(), due_in(300), 10).await.unwrap(), list(&[4, 1]));
+}
+
+pub(crate) async fn a_turn_farther_off_than_a_grant_lives_has_come(store: Store) {
+    const LIFE: i64 = 90 * 86_400;
+    for (number, renew_after) in [(1, LIFE), (2, LIFE + 1), (3, 50), (4, 400 * 86_400), (5, 600)] {
+        let facts = GrantFacts { renew_after: NOW.plus(renew_after), ..grant_facts() };
+        put(&store, number, &facts, Expect::Absent).await;
+    }
+    let dead = GrantFacts { renew_after: NOW.plus(2 * LIFE), ..dead_facts() };
+    put(&store, 6, &dead, Expect::Absent).await;
+    let list = |numbers: &[u128]| numbers.iter().map(|number| tenant(*number)).collect::<Vec<_>>();
+    assert_eq!(store.due(&app(), due_in(0), 10).await.unwrap(), list(&[2, 4]));
+    assert_eq!(store.due(&app(), due_in(100), 10).await.unwrap(), list(&[3, 4]));
+    assert_eq!(store.due(&app(), due_in(100), 1).await.unwrap(), list(&[3]));
+    let mut claimed = store.claim_due(&app(), due_in(0), 10).await.unwrap();
+    claimed.sort_unstable();
+    assert_eq!(claimed, list(&[2, 4]));
+    store.release_claims().await.unwrap();
+    // Renewed by a clock that is right, it has its turn as others have.
+    let renewed = GrantFacts { renew_after: NOW.plus(700), ..grant_facts() };
+    put(&store, 4, &renewed, Expect::Generation(1)).await;
+    assert_eq!(store.due(&app(), due_in(0), 10).await.unwrap(), list(&[2]));
+    assert_eq!(store.due(&app(), due_in(700), 10).await.unwrap(), list(&[3, 5, 4]));
+    let all = Turn::new(UnixTime(i64::MAX), 0);
+    assert_eq!(store.due(&app(), all, 10).await.unwrap(), list(&[3, 5, 4, 1, 2]));
 }
 
 pub(crate) async fn apps_and_authorities_do_not_mix(store: Store) {
@@ -164,7 +191,7 @@ pub(crate) async fn apps_and_authorities_do_not_mix(store: Store) {
         let key = other.grant(tenant(1));
         assert!(store.grant(&key).await.unwrap().is_none());
         assert!(store.tenants(other, None, 10).await.unwrap().is_empty());
-        assert!(store.due(other, NOW.plus(1_000_000), 10).await.unwrap().is_empty());
+        assert!(store.due(other, due_in(1_000_000), 10).await.unwrap().is_empty());
         let token = TokenKey { grant: key.clone(), ..token_key(1, "graph") };
         assert!(store.token(&token).await.unwrap().is_none());
         assert!(store.pending(other, &[1; 32]).await.unwrap().is_none());

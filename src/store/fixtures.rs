@@ -8,6 +8,7 @@ use crate::ids::TenantId;
 use crate::store::key::{KeyProvider, KeyRequest, StoreKey};
 use crate::store::{
     AppKey, GrantFacts, GrantKey, GrantState, Mfa, MfaEvidence, PendingConsent, PendingFacts, TokenFacts, TokenKey,
+    Turn,
 };
 use uuid::Uuid;
 
@@ -44,6 +45,11 @@ pub(crate) fn grant_facts() -> GrantFacts {
         taints: Vec::new(),
         state: GrantState::Active,
     }
+}
+
+/// All grants that are due so many seconds after [`NOW`].
+pub(crate) fn due_in(seconds: i64) -> Turn {
+    Turn::new(NOW.plus(seconds), 90 * 86_400)
 }
 
 pub(crate) fn dead_facts() -> GrantFacts {

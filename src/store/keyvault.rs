@@ -30,7 +30,7 @@ use crate::store::key::KeyProvider;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, PendingConsent, StoreCondition,
-    StoredToken, TokenFacts, TokenKey, Written,
+    StoredToken, TokenFacts, TokenKey, Turn, Written,
 };
 use crate::vault::{New, Opening, Purged, Vault};
 
@@ -234,7 +234,11 @@ impl KeyVaultStore {
         let now = self.clock.now();
         if differs || self.manners.writes_every_rotation {
             WriteThrough::First
-        } else if copy.written_on.is_none_or(|on| now.since(on) >= WEEK) || old.expires_on.since(now) < SOON {
+        } else if copy.written_on.is_none_or(|on| now.since(on) >= WEEK)
+            || old.expires_on.since(now) < SOON
+            // A clock far ahead wrote that: other hosts see it there.
+            || old.renew_after.since(facts.renew_after) >= WEEK
+        {
             WriteThrough::IfPossible
         } else {
             WriteThrough::No
@@ -461,7 +465,7 @@ impl GrantStore for KeyVaultStore {
         .boxed()
     }
 
-    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+    fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         async move {
             let mut due = Vec::new();
             for row in self.heard(self.vault.list().await)? {
@@ -469,9 +473,17 @@ impl GrantStore for KeyVaultStore {
                 let (Some(renew_after), Some(tenant)) = (active, record::tenant(&row.tags)) else { continue };
                 // This host may have renewed it since the vault was last written.
                 let local = self.local.grant(&app.grant(tenant)).await?.map(|grant| grant.facts.renew_after);
-                due.push((local.map_or(renew_after, |local| local.max(renew_after)), tenant));
+                // Unless a clock far ahead wrote that: what this host says since then is right.
+                let later =
+                    local.map_or(
+                        renew_after,
+                        |local| {
+                            if renew_after > turn.beyond { local } else { local.max(renew_after) }
+                        },
+                    );
+                due.push((later, tenant));
             }
-            due.retain(|(renew_after, _)| *renew_after <= by);
+            due.retain(|(renew_after, _)| turn.includes(*renew_after));
             due.sort_unstable();
             due.truncate(limit);
             Ok(due.into_iter().map(|(_, tenant)| tenant).collect())

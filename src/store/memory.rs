@@ -15,7 +15,7 @@ use crate::ids::TenantId;
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, MAX_PENDING, PendingConsent,
-    PendingFacts, StoredToken, TokenFacts, TokenKey, Written, lease, recovery,
+    PendingFacts, StoredToken, TokenFacts, TokenKey, Turn, Written, lease, recovery,
 };
 
 /// How many access tokens and how many domains are kept at most: they are only a cache here.
@@ -148,11 +148,11 @@ impl GrantStore for MemoryStore {
         at_once(Ok(tenants.filter(|tenant| after.is_none_or(|after| *tenant > after)).take(limit).collect()))
     }
 
-    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+    fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         let kept = self.kept();
         let mut due: Vec<_> = kept
             .of_app(app)
-            .filter(|(_, grant)| grant.facts.state == GrantState::Active && grant.facts.renew_after <= by)
+            .filter(|(_, grant)| grant.facts.state == GrantState::Active && turn.includes(grant.facts.renew_after))
             .map(|(key, grant)| (grant.facts.renew_after, key.tenant))
             .collect();
         due.sort_unstable();

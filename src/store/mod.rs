@@ -301,6 +301,27 @@ pub enum GrantState {
     },
 }
 
+/// Whose turn it is to be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Those that should be renewed by then;
+    pub by: UnixTime,
+    /// and those that should be only after that: farther off than a grant lives, which a clock far ahead made so. They would end before.
+    pub beyond: UnixTime,
+}
+
+impl Turn {
+    /// All whose turn comes by `by`, where a grant lives `life` seconds.
+    pub fn new(by: UnixTime, life: i64) -> Self {
+        Self { by, beyond: by.plus(life) }
+    }
+
+    /// Whether a grant is one of them.
+    pub fn includes(self, renew_after: UnixTime) -> bool {
+        renew_after <= self.by || renew_after > self.beyond
+    }
+}
+
 /// What must be true of the stored record for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -512,13 +533,13 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<TenantId>>>;
 
-    /// Tenants whose active grant should be renewed by `by`, soonest first, at most `limit`.
-    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>>;
+    /// Tenants whose active grant's turn it is, at most `limit`: soonest first, and those last that are beyond what can be.
+    fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>>;
 
     /// Those of [`due`](Self::due) in whatever order suits the store, and where it can tell, without those that another process is renewing just now. What is given out is this process's until
     /// [`release_claims`](Self::release_claims), or until the process ends in whatever way: nobody has to clear up after it.
-    fn claim_due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
-        self.due(app, by, limit)
+    fn claim_due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        self.due(app, turn, limit)
     }
 
     /// Lets others have what [`claim_due`](Self::claim_due) gave out and is still due.

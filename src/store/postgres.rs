@@ -37,7 +37,7 @@ use crate::store::password::PasswordSource;
 use crate::store::recovery::{Before, Entry, Heading, Journal, over};
 use crate::store::{
     AppKey, Change, Expect, Grant, GrantFacts, GrantKey, GrantStore, KeyRotation, Lease, MAX_PENDING, OnChange,
-    PendingConsent, StoreCondition, StoredToken, TokenFacts, TokenKey, Written, rows, seal,
+    PendingConsent, StoreCondition, StoredToken, TokenFacts, TokenKey, Turn, Written, rows, seal,
 };
 
 use address::Address;
@@ -589,31 +589,51 @@ impl GrantStore for PostgresStore {
         .boxed()
     }
 
-    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+    fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         async move {
-            let (client_id, limit) = (app.client_id.as_str(), rows::row_limit(limit));
-            let values: Values<'_> =
-                &[(&app.authority, Type::TEXT), (&client_id, Type::TEXT), (&by.0, Type::INT8), (&limit, Type::INT8)];
-            records::tenants(&self.0.read(records::DUE, values).await?)
+            let client_id = app.client_id.as_str();
+            let ask = async |sql: &str, when: UnixTime, limit: usize| {
+                let limit = rows::row_limit(limit);
+                let values: Values<'_> = &[
+                    (&app.authority, Type::TEXT),
+                    (&client_id, Type::TEXT),
+                    (&when.0, Type::INT8),
+                    (&limit, Type::INT8),
+                ];
+                records::tenants(&self.0.read(sql, values).await?)
+            };
+            let mut due = ask(records::DUE, turn.by, limit).await?;
+            if due.len() < limit {
+                due.extend(ask(records::DUE_BEYOND, turn.beyond, limit - due.len()).await?);
+            }
+            Ok(due)
         }
         .boxed()
     }
 
-    fn claim_due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+    fn claim_due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         async move {
             if self.0.meta().await?.is_none() {
                 return Ok(Vec::new());
             }
             let number = self.0.claimant().await?;
-            let (client_id, limit) = (app.client_id.as_str(), rows::row_limit(limit));
-            let values: Values<'_> = &[
-                (&app.authority, Type::TEXT),
-                (&client_id, Type::TEXT),
-                (&by.0, Type::INT8),
-                (&limit, Type::INT8),
-                (&number, Type::INT4),
-            ];
-            records::tenants(&self.0.write_again(records::CLAIM_DUE, values).await?)
+            let client_id = app.client_id.as_str();
+            let claim = async |sql: &str, when: UnixTime, limit: usize| {
+                let limit = rows::row_limit(limit);
+                let values: Values<'_> = &[
+                    (&app.authority, Type::TEXT),
+                    (&client_id, Type::TEXT),
+                    (&when.0, Type::INT8),
+                    (&limit, Type::INT8),
+                    (&number, Type::INT4),
+                ];
+                records::tenants(&self.0.write_again(sql, values).await?)
+            };
+            let mut due = claim(records::CLAIM_DUE, turn.by, limit).await?;
+            if due.len() < limit {
+                due.extend(claim(records::CLAIM_BEYOND, turn.beyond, limit - due.len()).await?);
+            }
+            Ok(due)
         }
         .boxed()
     }

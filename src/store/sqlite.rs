@@ -35,7 +35,7 @@ use crate::store::lease::Leases;
 use crate::store::recovery::{Entry, Heading, Journal, over};
 use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, KeyRotation, Lease, PendingConsent, StoreCondition,
-    StoredToken, TokenFacts, TokenKey, Written, rows, seal,
+    StoredToken, TokenFacts, TokenKey, Turn, Written, rows, seal,
 };
 
 use commit::{Batch, Open, Queue};
@@ -316,13 +316,13 @@ impl GrantStore for SqliteStore {
         self.read(move |connection| records::tenants(connection, app, after, limit)).boxed()
     }
 
-    fn due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
-        self.read(move |connection| records::due(connection, app, by, limit)).boxed()
+    fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        self.read(move |connection| records::due(connection, app, turn, limit)).boxed()
     }
 
     // Nobody is kept from anything: only the order is another.
-    fn claim_due<'a>(&'a self, app: &'a AppKey, by: UnixTime, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
-        self.read(move |connection| records::due_to_renew(connection, app, by, limit)).boxed()
+    fn claim_due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
+        self.read(move |connection| records::due_to_renew(connection, app, turn, limit)).boxed()
     }
 
     fn condition(&self) -> StoreCondition {

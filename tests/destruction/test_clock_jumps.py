@@ -67,6 +67,22 @@ def test_a_clock_that_went_back_makes_no_ended_token_good(place: Place, clock: C
     assert ends(given) > time.time() + LEAST_LIFE + 1
 
 
+def test_a_turn_that_a_clock_far_ahead_put_off_is_taken_at_once(place: Place, clock: Clock) -> None:
+    cli = clock.shown_to(place.cli)
+    clock.jump(200 * DAY)
+    cli("renew", place.partner).expect()
+    place.emulator.forget_requests()
+    cli("renew").expect()
+    assert place.redemptions() == [], "by that clock its turn is a week away"
+    # Somebody puts the clock right: by the record the next turn comes long after the grant's end.
+    clock.jump(0)
+    assert place.grant()["condition"] == "due"
+    for _ in range(2):
+        cli("renew").expect()
+        assert len(place.redemptions()) == 1
+    assert place.grant()["condition"] == "active"
+
+
 def test_control_the_programs_do_see_that_clock(place: Place, clock: Clock) -> None:
     """Without a jump the same token is given out again; and with one the record says when it was, by that clock."""
     cli = clock.shown_to(place.cli)

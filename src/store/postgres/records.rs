@@ -233,24 +233,48 @@ pub(super) const REMOVAL: &str = "SELECT (SELECT removed_on FROM partnersam.remo
 
 pub(super) const TENANTS: &str = "SELECT tenant FROM partnersam.grants
     WHERE authority = $1 AND client_id = $2 AND tenant > $3 ORDER BY tenant LIMIT $4";
-pub(super) const DUE: &str = "SELECT tenant FROM partnersam.grants
-    WHERE authority = $1 AND client_id = $2 AND renew_after <= $3 AND NOT is_dead
-    ORDER BY renew_after, tenant LIMIT $4";
+/// `$when`: whose turn it is, by `$3`.
+macro_rules! due {
+    ($when:literal) => {
+        concat!(
+            "SELECT tenant FROM partnersam.grants
+            WHERE authority = $1 AND client_id = $2 AND ",
+            $when,
+            " AND NOT is_dead
+            ORDER BY renew_after, tenant LIMIT $4"
+        )
+    };
+}
+
+pub(super) const DUE: &str = due!("renew_after <= $3");
+/// Those whose turn comes later than it can: see [`Turn::beyond`](crate::store::Turn::beyond).
+pub(super) const DUE_BEYOND: &str = due!("renew_after > $3");
 
 /// Takes due grants that no living session has taken. A session lives while it holds its own lock.
-pub(super) const CLAIM_DUE: &str = "WITH alive AS MATERIALIZED (
-        SELECT objid::bigint AS session FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = 1347633485 AND objsubid = 2 AND granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    ), due AS MATERIALIZED (
-        SELECT id, tenant, renew_after FROM partnersam.grants
-        WHERE authority = $1 AND client_id = $2 AND renew_after <= $3 AND NOT is_dead
-            AND (claimed_by IN (0, $5) OR claimed_by NOT IN (SELECT session FROM alive))
-        ORDER BY renew_after, tenant LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
-    ), taken AS (
-        UPDATE partnersam.grants AS g SET claimed_by = $5 FROM due WHERE g.id = due.id AND g.claimed_by <> $5
-    )
-    SELECT tenant FROM due ORDER BY renew_after, tenant";
+macro_rules! claim_due {
+    ($when:literal) => {
+        concat!(
+            "WITH alive AS MATERIALIZED (
+                SELECT objid::bigint AS session FROM pg_locks
+                WHERE locktype = 'advisory' AND classid = 1347633485 AND objsubid = 2 AND granted
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            ), due AS MATERIALIZED (
+                SELECT id, tenant, renew_after FROM partnersam.grants
+                WHERE authority = $1 AND client_id = $2 AND ",
+            $when,
+            " AND NOT is_dead
+                    AND (claimed_by IN (0, $5) OR claimed_by NOT IN (SELECT session FROM alive))
+                ORDER BY renew_after, tenant LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
+            ), taken AS (
+                UPDATE partnersam.grants AS g SET claimed_by = $5 FROM due WHERE g.id = due.id AND g.claimed_by <> $5
+            )
+            SELECT tenant FROM due ORDER BY renew_after, tenant"
+        )
+    };
+}
+
+pub(super) const CLAIM_DUE: &str = claim_due!("renew_after <= $3");
+pub(super) const CLAIM_BEYOND: &str = claim_due!("renew_after > $3");
 /// The session's own lock: "PSAM" and its number.
 pub(super) const BE_ALIVE: &str = "SELECT pg_try_advisory_lock(1347633485, $1)";
 pub(super) const RELEASE_CLAIMS: &str =

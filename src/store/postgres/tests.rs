@@ -107,7 +107,7 @@ async fn a_worker_with_least_rights_does_all_that_a_store_does_over_tls() {
     store.put_pending(&pending(1), NOW).await.unwrap();
     store.put_domain("emulator", "fabrikam.example", tenant(1), NOW).await.unwrap();
     assert!(store.lease("one", Duration::ZERO).await.unwrap().is_some());
-    assert_eq!(store.claim_due(&app(), NOW.plus(700_000), 10).await.unwrap(), [tenant(1)]);
+    assert_eq!(store.claim_due(&app(), due_in(700_000), 10).await.unwrap(), [tenant(1)]);
     store.release_claims().await.unwrap();
     let protected = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND usename = 'partnersam_worker'";
     assert_ne!(server.sql(&name, protected), "0");
@@ -167,7 +167,7 @@ async fn leases_and_claims_end_with_the_session_however_it_ends() {
     for number in 1..=6 {
         put(&here, number, &grant_facts(), Expect::Absent).await;
     }
-    let by = NOW.plus(8 * 86_400);
+    let by = due_in(8 * 86_400);
     let held = here.lease("one", Duration::ZERO).await.unwrap();
     assert!(held.is_some());
     assert!(there.lease("one", Duration::from_millis(30)).await.unwrap().is_none());

@@ -12,7 +12,7 @@ use crate::store::seal::Sealer;
 use crate::store::sqlite::commit::Open;
 use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::keys::Keys;
-use crate::store::{AppKey, Expect, GrantFacts, GrantKey, MAX_PENDING, TokenFacts, TokenKey, Written};
+use crate::store::{AppKey, Expect, GrantFacts, GrantKey, MAX_PENDING, TokenFacts, TokenKey, Turn, Written};
 
 pub(super) const GRANT: &str = "SELECT generation, user_oid, is_dead, renew_after, expires_on, wrapped_key, sealed
     FROM grants WHERE authority = ?1 AND client_id = ?2 AND tenant = ?3";
@@ -145,6 +145,10 @@ pub(super) const DUE: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND
 pub(super) const DUE_TO_RENEW: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2
     AND renew_after / 86400 <= ?3 / 86400 AND renew_after <= ?3 AND is_dead = 0
     ORDER BY renew_after / 86400, id LIMIT ?4";
+/// Those whose turn comes later than it can: see [`Turn::beyond`].
+const BEYOND: &str = "SELECT tenant FROM grants WHERE authority = ?1 AND client_id = ?2
+    AND renew_after / 86400 >= ?3 / 86400 AND renew_after > ?3 AND is_dead = 0
+    ORDER BY renew_after / 86400, id LIMIT ?4";
 
 pub(super) fn tenants(
     connection: &Connection,
@@ -156,12 +160,23 @@ pub(super) fn tenants(
     list(connection, TENANTS, (&app.authority, app.client_id.as_str(), after, row_limit(limit)))
 }
 
-pub(super) fn due(connection: &Connection, app: &AppKey, by: UnixTime, limit: usize) -> Result<Vec<TenantId>> {
-    list(connection, DUE, (&app.authority, app.client_id.as_str(), by.0, row_limit(limit)))
+pub(super) fn due(connection: &Connection, app: &AppKey, turn: Turn, limit: usize) -> Result<Vec<TenantId>> {
+    in_turn(connection, DUE, app, turn, limit)
 }
 
-pub(super) fn due_to_renew(connection: &Connection, app: &AppKey, by: UnixTime, limit: usize) -> Result<Vec<TenantId>> {
-    list(connection, DUE_TO_RENEW, (&app.authority, app.client_id.as_str(), by.0, row_limit(limit)))
+pub(super) fn due_to_renew(connection: &Connection, app: &AppKey, turn: Turn, limit: usize) -> Result<Vec<TenantId>> {
+    in_turn(connection, DUE_TO_RENEW, app, turn, limit)
+}
+
+fn in_turn(connection: &Connection, sql: &str, app: &AppKey, turn: Turn, limit: usize) -> Result<Vec<TenantId>> {
+    let ask = |sql, when: UnixTime, limit| {
+        list(connection, sql, (&app.authority, app.client_id.as_str(), when.0, row_limit(limit)))
+    };
+    let mut found = ask(sql, turn.by, limit)?;
+    if found.len() < limit {
+        found.extend(ask(BEYOND, turn.beyond, limit - found.len())?);
+    }
+    Ok(found)
 }
 
 const TOKEN: &str = "SELECT g.user_oid, g.wrapped_key, t.sealed FROM grants AS g JOIN access_tokens AS t ON t.grant_id = g.id
@@ -424,6 +439,7 @@ pub(super) const ALL: &[&str] = &[
     REMOVE_GRANT,
     TENANTS,
     DUE_TO_RENEW,
+    BEYOND,
     TOKEN,
     TOKENS_GRANT,
     PUT_TOKEN,

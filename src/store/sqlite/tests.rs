@@ -580,9 +580,10 @@ async fn a_run_goes_through_the_due_grants_of_a_day_in_the_order_of_the_file() {
         store.put_grant(&grant_key(number), &token, &facts, Expect::Absent).await.unwrap();
     }
     let list = |numbers: &[u128]| numbers.iter().map(|number| tenant(*number)).collect::<Vec<_>>();
-    assert_eq!(store.claim_due(&app(), midnight.plus(86_450), 10).await.unwrap(), list(&[4, 3, 1, 2]));
-    assert_eq!(store.claim_due(&app(), midnight.plus(86_450), 2).await.unwrap(), list(&[4, 3]));
-    assert_eq!(store.due(&app(), midnight.plus(86_450), 3).await.unwrap(), list(&[3, 1, 4]));
+    let turn = Turn::new(midnight.plus(86_450), 90 * 86_400);
+    assert_eq!(store.claim_due(&app(), turn, 10).await.unwrap(), list(&[4, 3, 1, 2]));
+    assert_eq!(store.claim_due(&app(), turn, 2).await.unwrap(), list(&[4, 3]));
+    assert_eq!(store.due(&app(), turn, 3).await.unwrap(), list(&[3, 1, 4]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
