@@ -2,6 +2,7 @@
 
 mod judge;
 mod mask;
+mod proxy;
 
 use std::time::SystemTime;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 pub use judge::{Finding, Level};
 
 use self::mask::Mask;
+use self::proxy::Way;
 use super::App;
 use super::credential;
 use super::grants::GrantStatus;
@@ -195,12 +197,11 @@ impl App {
         let answered = self.time_of_service().await;
         // None stands before the emulator.
         let is_direct = self.config().authority.is_emulator();
-        let is_set = |name: &&str| !is_direct && std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let proxies: Vec<_> = PROXY_VARIABLES.into_iter().filter(is_set).collect();
+        let way = if is_direct { Way::Direct } else { proxy::way(&login, |name| std::env::var(name).ok()) };
         let is_there = answered.is_ok();
         let ahead = answered.as_ref().ok().copied().flatten();
         let host = login.host_str().unwrap_or_default();
-        found.push(judge::connection(host, &proxies, answered.map(|_| ())));
+        found.push(judge::connection(host, way, answered.map(|_| ())));
         // Without an answer the rest could only say the same again.
         if !is_there {
             return;
@@ -414,9 +415,6 @@ impl App {
         }
     }
 }
-
-/// The variables by which a proxy is named.
-const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 fn get(url: &Url) -> Result<http::Request<Vec<u8>>> {
     http::Request::builder()

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::proxy::Way;
 use crate::app::credential::expiry::Standing;
 use crate::app::credentials::CredentialStatus;
 use crate::app::grants::{Condition, GrantStatus};
@@ -170,9 +171,13 @@ pub(super) fn key(status: &KeyStatus) -> Option<Finding> {
     Some(finding.about(&status.source))
 }
 
-/// The way to the service: `proxies` are the names of the proxy variables that are set.
-pub(super) fn connection(host: &str, proxies: &[&str], answered: Result<(), Error>) -> Finding {
-    let by = if proxies.is_empty() { String::new() } else { format!(", by the proxy of {}", proxies.join(" and ")) };
+/// The way to the service.
+pub(super) fn connection(host: &str, way: Way, answered: Result<(), Error>) -> Finding {
+    let by = match way {
+        Way::Direct => String::new(),
+        Way::By(variable) => format!(", by the proxy of {variable}"),
+        Way::Past(variable, no) => format!(", not by the proxy of {variable}: {no} excepts it"),
+    };
     match answered {
         Ok(()) => Finding::pass("connection", format!("{host} answered over TLS{by}")),
         Err(error) => Finding::of_error_as("connection", Level::Fail, error),

@@ -68,9 +68,11 @@ fn the_store() {
 
 #[test]
 fn the_connection_and_the_clock() {
-    check(&connection("login.example", &[], Ok(())), Level::Pass);
-    assert!(connection("login.example", &["HTTPS_PROXY"], Ok(())).message.contains("HTTPS_PROXY"));
-    check(&connection("login.example", &[], Err(error(ErrorKind::TlsFailed))), Level::Fail);
+    check(&connection("login.example", Way::Direct, Ok(())), Level::Pass);
+    let told = |way| connection("login.example", way, Ok(())).message;
+    assert!(told(Way::By("HTTPS_PROXY")).ends_with("by the proxy of HTTPS_PROXY"));
+    assert!(told(Way::Past("HTTPS_PROXY", "NO_PROXY")).contains("not by the proxy of HTTPS_PROXY: NO_PROXY"));
+    check(&connection("login.example", Way::Direct, Err(error(ErrorKind::TlsFailed))), Level::Fail);
     for (ahead, level) in [
         (Some(0), Level::Pass),
         (Some(59), Level::Pass),
