@@ -1305,7 +1305,7 @@ psam_status psam_explanation_free(struct psam_explanation *explanation);
 const char *psam_explanation_json(const struct psam_explanation *explanation);
 
 /*
- How many rows there are.
+ How many rows there are: 16 at the most. Of a text with more codes the first are explained, and psam_explanation_json() has more: true.
  */
 size_t psam_explanation_count(const struct psam_explanation *explanation);
 

@@ -82,9 +82,24 @@ pub struct CustomerStep {
 /// `consent-required`), several of them, or a whole error text, JSON or not. Of a text of more than 64 KiB the first half and the last are read: what
 /// failed stands at the end of a log.
 ///
-/// One explanation for each code, in the order they were found; several where several services share a number. A number that no table knows keeps its
+/// One explanation for each code, [`MOST_CODES`] at most, in the order they were found; several where several services share a number. A number that no table knows keeps its
 /// text and ids and gets a link. Empty where nothing in the text is a code or an id.
 pub fn explain(text: &str) -> Vec<Explanation> {
+    explain_counted(text).explanations
+}
+
+/// What a text was explained by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explained {
+    /// One for each code: the first [`MOST_CODES`].
+    pub explanations: Vec<Explanation>,
+    /// Whether the text has more codes than that.
+    pub more: bool,
+}
+
+/// [`explain`], and whether that is all.
+pub fn explain_counted(text: &str) -> Explained {
     let text = ends_of(text);
     let text = text.trim();
     let mut found = Found::default();
@@ -98,22 +113,27 @@ pub fn explain(text: &str) -> Vec<Explanation> {
         }
         found.text(text);
     }
-    found.explanations()
+    let more = found.has_more;
+    Explained { explanations: found.explanations(), more }
 }
 
-/// [`explain`] as the JSON document that every language gives: `{"schema_version": 1, "explanations": [...]}`.
+/// [`explain`] as the JSON document that every language gives: `{"schema_version": 1, "explanations": [...], "more": false}`; `more` says that the text has
+/// more codes than were explained.
 pub fn to_json(text: &str) -> String {
     #[derive(Serialize)]
     struct Document {
         schema_version: u32,
         explanations: Vec<Explanation>,
+        more: bool,
     }
+    let Explained { explanations, more } = explain_counted(text);
     // Strings, numbers and lists cannot fail to serialize.
-    serde_json::to_string(&Document { schema_version: 1, explanations: explain(text) }).unwrap_or_default()
+    serde_json::to_string(&Document { schema_version: 1, explanations, more }).unwrap_or_default()
 }
 
 const MOST_TEXT: usize = 64 << 10;
-const MOST_CODES: usize = 16;
+/// How many codes of a text are explained: the first.
+pub const MOST_CODES: usize = 16;
 
 /// All of the text, or its beginning and its end where it is too long.
 fn ends_of(text: &str) -> Cow<'_, str> {
@@ -153,6 +173,8 @@ enum Code {
 #[derive(Debug, Default)]
 struct Found {
     codes: Vec<Code>,
+    /// Whether a code was left out for want of room.
+    has_more: bool,
     error: Option<String>,
     suberror: Option<String>,
     trace_id: Option<String>,
@@ -163,8 +185,13 @@ struct Found {
 
 impl Found {
     fn add(&mut self, code: Code) {
-        if self.codes.len() < MOST_CODES && !self.codes.contains(&code) {
+        if self.codes.contains(&code) {
+            return;
+        }
+        if self.codes.len() < MOST_CODES {
             self.codes.push(code);
+        } else {
+            self.has_more = true;
         }
     }
 
@@ -230,7 +257,7 @@ impl Found {
         keep(&mut self.correlation_id, text("correlation_id"));
         keep(&mut self.timestamp, text("timestamp"));
         for list in ["error_codes", "entra_codes"] {
-            for number in fields.get(list).and_then(Value::as_array).into_iter().flatten().take(MOST_CODES) {
+            for number in fields.get(list).and_then(Value::as_array).into_iter().flatten() {
                 let listed = match number {
                     Value::String(text) => text.parse().ok(),
                     other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
@@ -803,6 +830,24 @@ mod tests {
         assert_eq!(codes(&format!("{far}AADSTS50076{far}")), Vec::<String>::new());
         let many: String = (0..100).map(|n| format!("AADSTS{} ", 900_500 + n)).collect();
         assert_eq!(codes(&many).len(), MOST_CODES);
+    }
+
+    #[test]
+    fn a_text_with_more_codes_than_are_explained_says_so() {
+        let numbers = |count: u32| (900_500..900_500 + count).map(|number| number.to_string()).collect::<Vec<_>>();
+        let most = u32::try_from(MOST_CODES).unwrap();
+        for (count, more) in [(1, false), (most, false), (most + 1, true)] {
+            let labelled = numbers(count).join(" AADSTS");
+            let listed = format!("{{\"error\": \"invalid_grant\", \"error_codes\": [{}]}}", numbers(count).join(","));
+            // The same code once more is not one more.
+            let twice = format!("it failed: AADSTS{labelled} AADSTS{labelled}");
+            for text in [format!("AADSTS{labelled}"), twice, listed] {
+                let explained = explain_counted(&text);
+                assert_eq!(explained.more, more, "{text}");
+                assert_eq!(explained.explanations.len(), MOST_CODES.min(count as usize), "{text}");
+                assert!(to_json(&text).ends_with(&format!("\"more\":{more}}}")));
+            }
+        }
     }
 
     proptest! {

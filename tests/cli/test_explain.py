@@ -36,6 +36,14 @@ def test_a_person_is_told_who_must_act_and_what_to_run(home: Path) -> None:
     assert "Partner Center 900421: " in Cli(home)("explain", "900421").expect().stdout
 
 
+def test_of_more_codes_than_are_explained_the_person_is_told(home: Path) -> None:
+    said = "the text has more codes; these are the first 16"
+    codes = [f"AADSTS{number}" for number in range(900500, 900517)]
+    assert said in Cli(home)("explain", *codes).expect().stdout.splitlines()
+    assert said not in Cli(home)("explain", *codes[:16]).expect().stdout
+    assert [Cli(home)("explain", "--json", *codes[:count]).expect().json["more"] for count in (16, 17)] == [False, True]
+
+
 def test_the_words_of_a_pasted_error_need_no_quotes(home: Path) -> None:
     words = [
         "AADSTS70043:",

@@ -21,8 +21,8 @@ GOLDEN = json.loads(
 def test_every_code_is_explained_as_in_every_language() -> None:
     assert len(GOLDEN["cases"]) > 250
     for case in GOLDEN["cases"]:
-        found = {"schema_version": 1, "explanations": [each.to_dict() for each in partnersam.explain(case["text"])]}
-        assert found == case["document"], case["text"]
+        found = [each.to_dict() for each in partnersam.explain(case["text"])]
+        assert found == case["document"]["explanations"], case["text"]
 
 
 def test_every_field_is_an_attribute() -> None:

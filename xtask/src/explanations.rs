@@ -16,6 +16,7 @@ const PASTED: &[&str] = &[
     "nothing to see here",
     "AADSTS1234567",
     "1234567",
+    "50001 50002 50003 50005 50006 50007 50008 50010 50012 50013 50015 50017 50020 50027 50029 50032 50033",
     "aadsts 50076",
     "TROUBLESHOOTING.md#consent-required",
     "{\"error\":\"interaction_required\",\"error_description\":\"AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency checks by conditional access.\\r\\nTrace ID: 00000000-0000-4000-8000-00000000000a\\r\\nCorrelation ID: 00000000-0000-4000-8000-00000000000b\\r\\nTimestamp: 2026-11-21 08:00:00Z\",\"error_codes\":[70043],\"timestamp\":\"2026-11-21 08:00:00Z\",\"trace_id\":\"00000000-0000-4000-8000-00000000000a\",\"correlation_id\":\"00000000-0000-4000-8000-00000000000b\",\"error_uri\":\"https://login.microsoftonline.com/error?code=70043\",\"suberror\":\"token_expired\"}",

@@ -78,7 +78,7 @@ pub extern "C" fn psam_explanation_json(explanation: *const psam_explanation) ->
     read(explanation, ptr::null(), |explanation: &ExplanationObject| pointer(Some(&explanation.json)))
 }
 
-/// How many rows there are.
+/// How many rows there are: 16 at the most. Of a text with more codes the first are explained, and psam_explanation_json() has more: true.
 #[unsafe(no_mangle)]
 pub extern "C" fn psam_explanation_count(explanation: *const psam_explanation) -> usize {
     read(explanation, 0, |explanation: &ExplanationObject| explanation.rows.len())

@@ -17,7 +17,7 @@ Examples:
   python report.py 2>&1 | partnersam explain --json
 
 It knows the codes of Entra (AADSTS), Partner Center and Key Vault and partnersam's own, and finds them in any text, with the ids that a support \
-ticket asks for. Of a text of more than 64 KiB it reads the beginning and the end. Nothing is sent. The exit code is 1 where the text has neither a code nor an id";
+ticket asks for. Of a text of more than 64 KiB it reads the beginning and the end, and of more than 16 codes it explains the first and says that there are more. Nothing is sent. The exit code is 1 where the text has neither a code nor an id";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -40,7 +40,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
     } else {
         terminal.read_pasted().await?
     };
-    let explanations = explain::explain(&text);
+    let explained = explain::explain_counted(&text);
+    let explanations = explained.explanations;
     if arguments.json {
         terminal.print(explain::to_json(&text))?;
     } else {
@@ -49,6 +50,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
                 terminal.print("")?;
             }
             tell(explanation, terminal)?;
+        }
+        if explained.more {
+            terminal.print(format_args!("\nthe text has more codes; these are the first {}", explain::MOST_CODES))?;
         }
     }
     if explanations.is_empty() {
