@@ -382,7 +382,12 @@ impl Inner {
 
         let mut minted = Vec::with_capacity(audiences.len());
         for audience in audiences {
-            let token = if audience == first { Ok(token.clone()) } else { self.mint(partner, &audience).await };
+            let token = match self.negative.of_app() {
+                _ if audience == first => Ok(token.clone()),
+                // What the app itself was refused a moment ago it is refused for every further audience.
+                Some(refusal) => Err(refusal),
+                None => self.mint(partner, &audience).await,
+            };
             minted.push((audience, token));
         }
         Ok(Consented {

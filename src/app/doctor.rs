@@ -257,7 +257,11 @@ impl App {
         let audiences = Audience::of_names(&grant.facts.audiences);
         for audience in &audiences {
             let request = TokenRequest { fresh: true, ..look.token(audience.clone()) };
-            checkup.findings.push(judge::audience(audience, self.token(&request).await.map(|_| ())));
+            let finding = judge::audience(audience, self.token(&request).await.map(|_| ()));
+            match checkup.findings.last_mut().filter(|last| last.is_the_same_as(&finding)) {
+                Some(last) => last.is_also_about(audience),
+                None => checkup.findings.push(finding),
+            }
         }
         // Where the grant was given for something else, nobody may ask Partner Center by it.
         let is_asked = audiences.contains(&Audience::PartnerCenter) || look.purpose.is_none();

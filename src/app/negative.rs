@@ -32,8 +32,14 @@ impl Negative {
         let refused = (key.clone(), claims.map(str::to_owned));
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let live = |entry: &(Error, Instant)| (now < entry.1).then(|| with_remaining_wait(&entry.0, entry.1 - now));
-        remembered.app.as_ref().and_then(live).or_else(|| remembered.tokens.get(&refused).and_then(live))
+        let of_token = || remembered.tokens.get(&refused).and_then(|entry| live(entry, now));
+        remembered.app.as_ref().and_then(|entry| live(entry, now)).or_else(of_token)
+    }
+
+    /// The refusal that stands for the app itself now, if one does.
+    pub(crate) fn of_app(&self) -> Option<Error> {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.app.as_ref().and_then(|entry| live(entry, Instant::now()))
     }
 
     /// Remembers a refusal of one token.
@@ -70,6 +76,10 @@ impl Negative {
         remembered.tokens.retain(|(key, _), _| key.partner != partner);
         remembered.app = None;
     }
+}
+
+fn live(entry: &(Error, Instant), now: Instant) -> Option<Error> {
+    (now < entry.1).then(|| with_remaining_wait(&entry.0, entry.1 - now))
 }
 
 /// An answer from memory says how much of the wait is left.

@@ -257,6 +257,27 @@ def test_an_audience_without_a_token_matters_when_it_was_asked_for_by_name(cli: 
     assert status(cli)[0]["condition"] == "active"
 
 
+def test_a_failure_of_the_app_itself_is_asked_for_and_told_once(cli: Cli, emulator: Emulator) -> None:
+    for audience in ("graph", "arm"):
+        emulator.control(error_for={"audience": audience, "error": "invalid_client", "error_codes": [7000222]})
+    emulator.forget_requests()
+    answer = consent(cli, emulator).expect()
+    assert "partner-center ✔ graph ✘ (" in answer.stderr
+    assert answer.stderr.count("warning: no token for ") == 1
+    assert "warning: no token for graph, arm: " in answer.stderr
+    assert len(emulator.requests(grant_type="refresh_token")) == 1
+    answer = consent(cli, emulator, "fabrikam.com", "--json").expect()
+    failed = json.loads(answer.stdout.splitlines()[1])["audiences"][1:]
+    assert [(each["ok"], each["error"]["id"]) for each in failed] == [(False, "AppCredentialExpired")] * 2
+    # What is one audience's own is told of each.
+    for audience in ("graph", "arm"):
+        emulator.control(error_for={"audience": audience, "error": "invalid_grant", "error_codes": [65001]})
+    emulator.forget_requests()
+    answer = consent(cli, emulator).expect()
+    assert answer.stderr.count("warning: no token for ") == 2
+    assert len(emulator.requests(grant_type="refresh_token")) == 2
+
+
 def test_the_link_ends_with_the_time_limit(cli: Cli) -> None:
     answer = cli("consent", "fabrikam.com", "--link", "--timeout", "1").expect(4)
     assert "within the time limit: 1 s" in answer.stderr

@@ -47,6 +47,14 @@ def test_a_clock_that_is_off_is_told(stored: Cli, emulator: Emulator, seconds: i
     assert ("ahead of" if seconds < 0 else "behind") in finding["message"]
 
 
+def test_a_failure_of_the_app_itself_is_told_once_with_all_audiences(stored: Cli, emulator: Emulator) -> None:
+    for audience in ("graph", "arm"):
+        emulator.control(error_for={"audience": audience, "error": "invalid_client", "error_codes": [7000222]})
+    findings = stored("doctor", "--json").json["findings"]
+    told = [(each["about"], each["level"]) for each in findings if each["check"] == "audience"]
+    assert told == [("partner-center", "pass"), ("graph, arm", "fail")]
+
+
 def test_a_file_that_others_may_read_is_named(stored: Cli) -> None:
     key = stored.home / "key"
     key.chmod(0o644)

@@ -85,6 +85,19 @@ impl Finding {
         self.about = Some(what.to_string());
         self
     }
+
+    /// Whether `other` is one and the same failure: an answer to the app itself stands for all that it asks for.
+    pub(super) fn is_the_same_as(&self, other: &Self) -> bool {
+        let correlation_id = |finding: &Self| finding.error.as_ref().and_then(Error::correlation_id).map(str::to_owned);
+        // The hint names the audience.
+        let said = |finding: &Self| (finding.check, finding.level, finding.message.clone(), correlation_id(finding));
+        self.error.is_some() && said(self) == said(other)
+    }
+
+    /// Says that it is about `what`, too.
+    pub(super) fn is_also_about(&mut self, what: impl std::fmt::Display) {
+        self.about = Some(self.about.take().map_or_else(|| what.to_string(), |about| format!("{about}, {what}")));
+    }
 }
 
 /// One credential of the app.
