@@ -11,6 +11,7 @@ mod fault;
 mod keys;
 mod lease;
 mod link;
+mod pending;
 mod records;
 mod rotation;
 mod schema;
@@ -44,6 +45,7 @@ use address::Address;
 use keys::KeyRing;
 use lease::Leases;
 use link::{Event, Fault, Link, Pool, Values};
+use pending::Room;
 use records::{Home, NewToken, Old, Owner, Write, get, joined};
 use schema::{Found, Meta};
 
@@ -70,6 +72,7 @@ struct Place {
     pool: Arc<Pool>,
     keys: KeyRing,
     leases: Leases,
+    room: Room,
     journal: Option<Journal>,
     meta: Mutex<Option<Meta>>,
     /// Held while the schema is looked for and made.
@@ -125,6 +128,7 @@ impl Place {
             pool,
             keys,
             leases: Leases::default(),
+            room: Room::default(),
             journal,
             meta: Mutex::default(),
             preparing: tokio::sync::Mutex::default(),
@@ -739,6 +743,7 @@ impl GrantStore for PostgresStore {
             for _ in 0..rotation::ATTEMPTS {
                 let keys = self.0.keys().await?;
                 let sealed = rows::seal_pending(&keys.sealer, &pending.app, &pending.state_hash, &plain)?;
+                let putting = self.0.room.begin();
                 let values: Values<'_> = &[
                     (&pending.app.authority, Type::TEXT),
                     (&client_id, Type::TEXT),
@@ -748,8 +753,12 @@ impl GrantStore for PostgresStore {
                     (&now.0, Type::INT8),
                     (&most, Type::INT8),
                     (&keys.check, Type::BYTEA),
+                    (&putting.must_count, Type::BOOL),
                 ];
-                if !self.0.write_again(records::PUT_PENDING, values).await?.is_empty() {
+                if let Some(row) = self.0.write_again(records::PUT_PENDING, values).await?.first() {
+                    if putting.must_count {
+                        putting.counted(u64::try_from(most - get::<i64>(row, 0)?).unwrap_or_default());
+                    }
                     return Ok(());
                 }
                 if !self.0.has_another_key(&keys).await? {

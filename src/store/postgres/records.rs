@@ -328,17 +328,20 @@ pub(super) const SWEEP_TOKENS: &str = "DELETE FROM partnersam.access_tokens WHER
         SELECT ctid FROM partnersam.access_tokens WHERE expires_on <= $1
         ORDER BY expires_on LIMIT 500 FOR UPDATE SKIP LOCKED))";
 
-/// Those that have ended go on the way; nothing is written where there are too many.
+/// Those that have ended go on the way; nothing is written where there are too many. Counted only where `$9` says so, and then told.
 pub(super) const PUT_PENDING: &str = "WITH swept AS (
         DELETE FROM partnersam.pending_consents WHERE expires_on <= $6
+    ), others AS MATERIALIZED (
+        SELECT CASE WHEN $9 THEN
+            (SELECT count(*) FROM (SELECT 1 FROM partnersam.pending_consents WHERE expires_on > $6 LIMIT $7) AS seen)
+        ELSE 0 END AS number
     )
     INSERT INTO partnersam.pending_consents (authority, client_id, state_hash, expires_on, sealed)
-    SELECT $1, $2, $3, $4, $5
-    WHERE (SELECT count(*) FROM partnersam.pending_consents WHERE expires_on > $6) < $7
-        AND EXISTS (SELECT 1 FROM partnersam.meta WHERE name = 'key_check' AND value = $8)
+    SELECT $1, $2, $3, $4, $5 FROM others
+    WHERE number < $7 AND EXISTS (SELECT 1 FROM partnersam.meta WHERE name = 'key_check' AND value = $8)
     ON CONFLICT (authority, client_id, state_hash)
     DO UPDATE SET expires_on = excluded.expires_on, sealed = excluded.sealed
-    RETURNING 1";
+    RETURNING (SELECT number FROM others)";
 pub(super) const PENDING: &str = "SELECT sealed FROM partnersam.pending_consents
     WHERE authority = $1 AND client_id = $2 AND state_hash = $3";
 pub(super) const TAKE_PENDING: &str = "DELETE FROM partnersam.pending_consents
