@@ -1529,8 +1529,9 @@ psam_status psam_key_retire(const struct psam_app *app,
  document: store, file, and grants (how many). May wait; with a passphrase it takes about a second, and 256 MiB.
 
  path: the file; one that is there is never replaced. recipients: whose identities open it (age1...), separated by commas; NULL where there is a passphrase.
- passphrase: what opens it; NULL where there are recipients. Not kept by this call beyond its end; the caller's copy is the caller's to wipe. cancel: ends the
- wait when it is tripped; NULL for none.
+ passphrase: what opens it; NULL where there are recipients. Not kept by this call beyond its end; the caller's copy is the caller's to wipe. progress: told of
+ each grant as it is packed, its partner and name, with 0 as total; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is
+ tripped; NULL for none.
 
  Errors: PSAM_ERROR_INVALID_ARGUMENT where the file is there already, or nobody or both are named who could open it; PSAM_ERROR_AUDIT_UNWRITABLE.
  */
@@ -1538,6 +1539,8 @@ psam_status psam_store_export(const struct psam_app *app,
                               const char *path,
                               const char *recipients,
                               const char *passphrase,
+                              psam_progress progress,
+                              void *user_data,
                               const struct psam_cancel *cancel,
                               struct psam_document **out,
                               struct psam_error **error);
@@ -1548,7 +1551,8 @@ psam_status psam_store_export(const struct psam_app *app,
  wait.
 
  path: the file. identity: the text of an identity file of age (AGE-SECRET-KEY-1...); NULL where there is a passphrase. passphrase: what opens it; NULL where
- there is an identity. Neither is kept by this call beyond its end. cancel: ends the wait when it is tripped; NULL for none.
+ there is an identity. Neither is kept by this call beyond its end. progress: told of each grant as it is taken or kept; NULL for none. user_data: handed to
+ progress as it is. cancel: ends the wait when it is tripped; NULL for none.
 
  Errors: PSAM_ERROR_STORE_KEY_WRONG where the file does not open; PSAM_ERROR_STORE_CORRUPT where it is damaged, before anything is taken;
  PSAM_ERROR_INVALID_ARGUMENT for another app's; PSAM_ERROR_AUDIT_UNWRITABLE.
@@ -1557,6 +1561,8 @@ psam_status psam_store_import(const struct psam_app *app,
                               const char *path,
                               const char *identity,
                               const char *passphrase,
+                              psam_progress progress,
+                              void *user_data,
                               const struct psam_cancel *cancel,
                               struct psam_document **out,
                               struct psam_error **error);

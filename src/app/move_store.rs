@@ -41,6 +41,15 @@ pub struct Arrived {
     pub arrival: Arrival,
 }
 
+/// A grant that went into a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Packed {
+    /// The partner's tenant.
+    pub partner: TenantId,
+    /// How people call it.
+    pub name: String,
+}
+
 /// A store that was written into a file, as the document that all faces share.
 #[derive(Debug, Serialize)]
 struct ExportReport {
@@ -90,6 +99,16 @@ impl App {
     ///
     /// Errors: `InvalidArgument` where the file is there already, or nobody could open it; `AuditUnwritable`; those of the store.
     pub async fn export_store(&self, to: &Path, sealing: &Sealing) -> Result<u64> {
+        self.export_store_with(to, sealing, |_, _| {}).await
+    }
+
+    /// [`export_store`](Self::export_store), and tells `progress` of each grant as it is packed: how many that makes, and which. Nothing is in the file before all are.
+    pub async fn export_store_with(
+        &self,
+        to: &Path,
+        sealing: &Sealing,
+        progress: impl FnMut(usize, &Packed) + Send,
+    ) -> Result<u64> {
         let inner = self.inner();
         let export = async {
             if to.symlink_metadata().is_ok() {
@@ -105,7 +124,7 @@ impl App {
                 let how = entry.note.take().unwrap_or_default();
                 entry.note = Some(format!("{grants} grants, {how}"));
             };
-            inner.recorded(entry, inner.export(to, sealing), tell).await
+            inner.recorded(entry, inner.export(to, sealing, progress), tell).await
         };
         export.await.map_err(|error: Error| error.in_operation("export"))
     }
@@ -121,6 +140,16 @@ impl App {
         opening: &Opening,
         mut each: impl FnMut(&Arrived) + Send,
     ) -> Result<Vec<Arrived>> {
+        self.import_store_with(from, opening, |_, _, arrived| each(arrived)).await
+    }
+
+    /// [`import_store`](Self::import_store), and `progress` hears with every grant how many that makes and how many are in the file.
+    pub async fn import_store_with(
+        &self,
+        from: &Path,
+        opening: &Opening,
+        mut progress: impl FnMut(usize, usize, &Arrived) + Send,
+    ) -> Result<Vec<Arrived>> {
         let inner = self.inner();
         let import = async {
             let bytes = read(from)?;
@@ -132,7 +161,7 @@ impl App {
                 let mut all = Vec::with_capacity(grants.len());
                 for grant in &grants {
                     let arrived = inner.take_in(grant).await?;
-                    each(&arrived);
+                    progress(all.len() + 1, grants.len(), &arrived);
                     all.push(arrived);
                 }
                 Ok(all)
@@ -150,7 +179,17 @@ impl App {
 impl App {
     /// [`export_store`](Self::export_store), and the answer as a document.
     pub async fn export_document(&self, to: &Path, sealing: &Sealing) -> Result<Value> {
-        let grants = self.export_store(to, sealing).await?;
+        self.export_document_with(to, sealing, |_, _| {}).await
+    }
+
+    /// [`export_store_with`](Self::export_store_with), and the answer as a document.
+    pub async fn export_document_with(
+        &self,
+        to: &Path,
+        sealing: &Sealing,
+        progress: impl FnMut(usize, &Packed) + Send,
+    ) -> Result<Value> {
+        let grants = self.export_store_with(to, sealing, progress).await?;
         let (store, file) = (self.store_location(), to.display().to_string());
         Ok(value(&ExportReport { schema_version: 1, store, file, grants }))
     }
@@ -160,15 +199,31 @@ impl App {
         &self,
         from: &Path,
         opening: &Opening,
-        each: impl FnMut(&Arrived) + Send,
+        mut each: impl FnMut(&Arrived) + Send,
     ) -> Result<Value> {
-        let all = self.import_store(from, opening, each).await?;
+        self.import_document_with(from, opening, |_, _, arrived| each(arrived)).await
+    }
+
+    /// [`import_store_with`](Self::import_store_with), and the answer as a document.
+    pub async fn import_document_with(
+        &self,
+        from: &Path,
+        opening: &Opening,
+        progress: impl FnMut(usize, usize, &Arrived) + Send,
+    ) -> Result<Value> {
+        let all = self.import_store_with(from, opening, progress).await?;
         Ok(value(&ImportReport::new(all, self.store_location())))
     }
 }
 
 impl Inner {
-    async fn export(&self, to: &Path, sealing: &Sealing) -> Result<u64> {
+    async fn export(
+        &self,
+        to: &Path,
+        sealing: &Sealing,
+        mut progress: impl FnMut(usize, &Packed) + Send,
+    ) -> Result<u64> {
+        let mut packed = 0;
         let mut packing = Packing::begin(sealing, &self.key, self.clock.now())?;
         let mut after = None;
         loop {
@@ -177,6 +232,8 @@ impl Inner {
                 // One that was removed in the meantime is no error.
                 if let Some(grant) = self.store.grant(&self.key.grant(*tenant)).await? {
                     packing.add(&grant)?;
+                    packed += 1;
+                    progress(packed, &Packed { partner: *tenant, name: name(&grant) });
                 }
             }
             match tenants.last() {
@@ -191,7 +248,7 @@ impl Inner {
 
     async fn take_in(&self, grant: &Grant) -> Result<Arrived> {
         let tenant = grant.key.tenant;
-        let name = grant.facts.domains.first().cloned().unwrap_or_else(|| tenant.to_string());
+        let name = name(grant);
         for _ in 0..ATTEMPTS {
             let standing = self.store.grant(&grant.key).await?;
             if let Some(arrival) = standing.as_ref().and_then(|standing| kept(standing, grant)) {
@@ -214,6 +271,10 @@ impl Inner {
         Err(Error::new(ErrorKind::StoreConflict, "import", "the grant changes faster than it can be imported")
             .with_context("partner", tenant))
     }
+}
+
+fn name(grant: &Grant) -> String {
+    grant.facts.domains.first().cloned().unwrap_or_else(|| grant.key.tenant.to_string())
 }
 
 /// Why the grant that is here stays, if it does.

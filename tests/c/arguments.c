@@ -89,8 +89,8 @@ static psam_status incident_run(const attempt *a) { return psam_incident_run(a->
 static psam_status key_status(const attempt *a) { return psam_key_status(a->app, a->cancel, a->out, a->error); }
 static psam_status key_rotate(const attempt *a) { return psam_key_rotate(a->app, a->rotation, NULL, NULL, a->cancel, a->out, a->error); }
 static psam_status key_retire(const attempt *a) { return psam_key_retire(a->app, a->cancel, a->out, a->error); }
-static psam_status store_export(const attempt *a) { return psam_store_export(a->app, a->file, a->recipients, a->passphrase, a->cancel, a->out, a->error); }
-static psam_status store_import(const attempt *a) { return psam_store_import(a->app, a->file, a->identity, a->passphrase, a->cancel, a->out, a->error); }
+static psam_status store_export(const attempt *a) { return psam_store_export(a->app, a->file, a->recipients, a->passphrase, NULL, NULL, a->cancel, a->out, a->error); }
+static psam_status store_import(const attempt *a) { return psam_store_import(a->app, a->file, a->identity, a->passphrase, NULL, NULL, a->cancel, a->out, a->error); }
 static psam_status import_plan(const attempt *a) { return psam_grant_import_plan(a->app, a->moving, a->given, a->given_length, a->cancel, a->out, a->error); }
 static psam_status import_from(const attempt *a) { return psam_grant_import_from(a->app, a->moving, a->given, a->given_length, a->cancel, a->out, a->error); }
 static psam_status explain(const attempt *a) { return psam_explain(a->text, a->out, a->error); }

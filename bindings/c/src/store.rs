@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::path::Path;
 
-use partnersam::app::move_store::{Opening, Sealing};
+use partnersam::app::move_store::{Arrived, Opening, Packed, Sealing};
 use partnersam::app::request::document as read;
 use partnersam::app::rotate_key::RotationRequest;
 use partnersam::blocking::App;
@@ -96,8 +96,9 @@ pub unsafe extern "C" fn psam_key_retire(
 /// document: store, file, and grants (how many). May wait; with a passphrase it takes about a second, and 256 MiB.
 ///
 /// path: the file; one that is there is never replaced. recipients: whose identities open it (age1...), separated by commas; NULL where there is a passphrase.
-/// passphrase: what opens it; NULL where there are recipients. Not kept by this call beyond its end; the caller's copy is the caller's to wipe. cancel: ends the
-/// wait when it is tripped; NULL for none.
+/// passphrase: what opens it; NULL where there are recipients. Not kept by this call beyond its end; the caller's copy is the caller's to wipe. progress: told of
+/// each grant as it is packed, its partner and name, with 0 as total; NULL for none. user_data: handed to progress as it is. cancel: ends the wait when it is
+/// tripped; NULL for none.
 ///
 /// Errors: PSAM_ERROR_INVALID_ARGUMENT where the file is there already, or nobody or both are named who could open it; PSAM_ERROR_AUDIT_UNWRITABLE.
 #[unsafe(no_mangle)]
@@ -106,10 +107,13 @@ pub unsafe extern "C" fn psam_store_export(
     path: *const c_char,
     recipients: *const c_char,
     passphrase: *const c_char,
+    progress: psam_progress,
+    user_data: *mut c_void,
     cancel: *const psam_cancel,
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
+    let progress = Progress { told: progress, user_data };
     let make = |app: &App, interrupt: Interrupt<'_>| {
         // SAFETY: the rules for texts in the header's preamble.
         let path = Path::new(unsafe { text(path, "path") }?);
@@ -118,7 +122,8 @@ pub unsafe extern "C" fn psam_store_export(
         // SAFETY: the rules for texts in the header's preamble.
         let passphrase = unsafe { optional_text(passphrase, "passphrase") }?;
         let sealing = Sealing::by(recipients.into_iter().flatten().map(str::to_owned).collect(), passphrase)?;
-        app.run(|app| async move { app.export_document(path, &sealing).await }, interrupt)
+        let each = move |done, packed: &Packed| progress.tell(done, None, || packed.clone());
+        app.run(|app| async move { app.export_document_with(path, &sealing, each).await }, interrupt)
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("export", app, cancel, out, error, make) }
@@ -129,7 +134,8 @@ pub unsafe extern "C" fn psam_store_export(
 /// wait.
 ///
 /// path: the file. identity: the text of an identity file of age (AGE-SECRET-KEY-1...); NULL where there is a passphrase. passphrase: what opens it; NULL where
-/// there is an identity. Neither is kept by this call beyond its end. cancel: ends the wait when it is tripped; NULL for none.
+/// there is an identity. Neither is kept by this call beyond its end. progress: told of each grant as it is taken or kept; NULL for none. user_data: handed to
+/// progress as it is. cancel: ends the wait when it is tripped; NULL for none.
 ///
 /// Errors: PSAM_ERROR_STORE_KEY_WRONG where the file does not open; PSAM_ERROR_STORE_CORRUPT where it is damaged, before anything is taken;
 /// PSAM_ERROR_INVALID_ARGUMENT for another app's; PSAM_ERROR_AUDIT_UNWRITABLE.
@@ -139,10 +145,13 @@ pub unsafe extern "C" fn psam_store_import(
     path: *const c_char,
     identity: *const c_char,
     passphrase: *const c_char,
+    progress: psam_progress,
+    user_data: *mut c_void,
     cancel: *const psam_cancel,
     out: *mut *mut psam_document,
     error: *mut *mut psam_error,
 ) -> psam_status {
+    let progress = Progress { told: progress, user_data };
     let make = |app: &App, interrupt: Interrupt<'_>| {
         // SAFETY: the rules for texts in the header's preamble.
         let path = Path::new(unsafe { text(path, "path") }?);
@@ -150,7 +159,8 @@ pub unsafe extern "C" fn psam_store_import(
         let identity = unsafe { optional_text(identity, "identity") }?;
         // SAFETY: the rules for texts in the header's preamble.
         let opening = Opening::by(identity, unsafe { optional_text(passphrase, "passphrase") }?)?;
-        app.run(|app| async move { app.import_document(path, &opening, |_| {}).await }, interrupt)
+        let each = move |done, total, arrived: &Arrived| progress.tell(done, Some(total), || arrived.clone());
+        app.run(|app| async move { app.import_document_with(path, &opening, each).await }, interrupt)
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("import", app, cancel, out, error, make) }
