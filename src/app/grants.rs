@@ -52,13 +52,22 @@ impl GrantStatus {
 
     /// How the grant is at `now`. Due is also whose turn would come after its end: a clock far ahead made it so.
     pub fn condition(&self, now: UnixTime) -> Condition {
-        let life = self.facts.expires_on.since(self.facts.last_redeemed_on).max(0);
         match &self.facts.state {
             GrantState::Dead { .. } => Condition::Ended,
             GrantState::Active if self.facts.expires_on <= now => Condition::Expired,
-            GrantState::Active if Turn::new(now, life).includes(self.facts.renew_after) => Condition::Due,
+            GrantState::Active if Turn::new(now, self.life()).includes(self.facts.renew_after) => Condition::Due,
             GrantState::Active => Condition::Active,
         }
+    }
+
+    /// When it ends as far as is known at `now`, if it is not used before: never later than a whole life from now, whatever a clock far ahead wrote.
+    pub fn expires_on(&self, now: UnixTime) -> UnixTime {
+        self.facts.expires_on.min(now.plus(self.life()))
+    }
+
+    /// Seconds from its last use to its end.
+    fn life(&self) -> i64 {
+        self.facts.expires_on.since(self.facts.last_redeemed_on).max(0)
     }
 }
 
@@ -181,6 +190,7 @@ mod tests {
             [(0, Condition::Due), (16, Condition::Due), (17, Condition::Active), (107, Condition::Due)]
         {
             assert_eq!(status.condition(UnixTime(now)), condition, "{now}");
+            assert_eq!(status.expires_on(UnixTime(now)), UnixTime((now + 90).min(190)), "{now}");
         }
         status.facts.state = GrantState::Dead { on: UnixTime(1), reason: "GrantRevoked".to_owned() };
         assert_eq!(status.condition(UnixTime(2)), Condition::Ended);

@@ -174,7 +174,7 @@ impl Watch {
 
     fn look_at(&mut self, grant: &GrantStatus, now: UnixTime, told: &mut (impl FnMut(&Watched<'_>) + Send)) {
         let has_ended = grant.facts.state != GrantState::Active;
-        let nearness = Nearness::of(grant.facts.expires_on, has_ended, now);
+        let nearness = Nearness::of(grant.expires_on(now), has_ended, now);
         let is_news = self.told.is_news(grant.partner, nearness.map(Nearness::urgency));
         if let Some(nearness) = nearness.filter(|_| is_news) {
             tracing::warn!(partner = %grant.partner, name = grant.name(), %nearness, "a person should consent again");

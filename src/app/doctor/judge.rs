@@ -258,7 +258,7 @@ pub(super) fn grant(found: Result<&GrantStatus, Error>, now: UnixTime) -> Findin
         Ok(grant) => grant,
         Err(error) => return Finding::of_error_as(CHECK, Level::Fail, error),
     };
-    let days = grant.facts.expires_on.since(now) / 86_400;
+    let days = grant.expires_on(now).since(now) / 86_400;
     let ended =
         |kind: ErrorKind, message: &str| Finding::of_error_as(CHECK, Level::Fail, Error::new(kind, "doctor", message));
     match grant.condition(now) {

@@ -150,7 +150,7 @@ fn cells(grant: &GrantStatus, now: UnixTime) -> [String; 6] {
         facts.user_name.clone(),
         facts.mfa.verdict.as_str().to_owned(),
         condition,
-        from_now(facts.expires_on, now),
+        from_now(grant.expires_on(now), now),
         facts.audiences.join(" "),
     ]
     .map(|cell| for_terminal(&cell))
