@@ -182,7 +182,7 @@ impl App {
     /// Gives the store a new key, or brings a change that was cut short to its end: the new key beside the old one in the source, then the store's,
     /// then every record moved to it, then the old one removed. Others go on working with the store meanwhile. `each` hears how many grants are done, and of
     /// how many. `to` is another source that the store changes to: it gets both keys and keeps the new one, and so does the old source, so that
-    /// everybody goes on until the configuration says otherwise ([`KeyRotated::config_line`]). In a `postgres:` store whose key is not in a vault, a key that this call made is not made the store's by it: see
+    /// everybody goes on until the configuration says otherwise ([`KeyRotated::config_line`]). In a `postgres:` or `keyvault:` store whose key is not in a vault, a key that this call made is not made the store's by it: see
     /// [`KeyRotated::prepared_only`].
     ///
     /// Errors: `NotSupported` where the store or the source cannot; `StoreConflict` where another process is at it; those of the store and its key. After any of
@@ -266,15 +266,9 @@ impl Inner {
 
     fn key_rotation(&self) -> Result<&dyn KeyRotation> {
         self.store.rotation().ok_or_else(|| {
-            let place = self.store.location();
-            // A vault has no compare-and-set: what one host seals anew another may have written meanwhile.
-            let hint = match place.split_once(':') {
-                Some(("memory", _)) => "set `store` to sqlite:PATH for one that outlives the process",
-                _ => "take the grants to another vault with another key: `partnersam store export`, then `store import` there",
-            };
             Error::new(ErrorKind::NotSupported, "key", "the key of this kind of store cannot be changed")
-                .with_hint(hint)
-                .with_context("store", place)
+                .with_hint("set `store` to sqlite:PATH for one that outlives the process")
+                .with_context("store", self.store.location())
         })
     }
 

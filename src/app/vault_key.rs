@@ -1,15 +1,25 @@
 //! The store's key as a secret in a vault: fetched once a process, by the identity that the table `vault` names. Its value is what a key file holds, so that it is changed
 //! in the same manner.
+//!
+//! A vault has no compare-and-set. Of several hosts that put a new key there at once the first one's is the one, and the others take it; and a key that somebody wrote over all
+//! the same is still found, for its version can be read until the store has a key that came after it.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::key::{KeyProvider, KeyRequest, StoreKey, has_room};
-use crate::vault::{New, Opening, Vault};
+use crate::vault::{Found, New, Opening, Vault, Version};
 
 /// The secret's name where the address names none.
 pub(super) const DEFAULT_NAME: &str = "partnersam-key";
+
+/// How long after its own version a host looks which others there are.
+const SETTLES: Duration = Duration::from_millis(1200);
+
+/// Seconds after which another host's key that nobody took into use is taken for one that came to nothing.
+const FORGOTTEN: i64 = 3600;
 
 /// Makes what a vault is opened with, each time anew: its connections belong to the runtime that asks.
 type MakeOpening = Arc<dyn Fn() -> Result<Opening> + Send + Sync>;
@@ -46,15 +56,19 @@ impl VaultKey {
     }
 }
 
+/// The keys that the secret holds, as its latest version says.
 async fn held(vault: &Vault, name: &str) -> Result<Option<Vec<StoreKey>>> {
     // A pinned version would stay the old key for ever.
     let Some(found) = vault.get(name, None).await? else { return Ok(None) };
-    let keys = StoreKey::all_from_text(found.value.as_bytes()).ok_or_else(|| {
+    keys_in(&found).map(Some)
+}
+
+fn keys_in(found: &Found) -> Result<Vec<StoreKey>> {
+    StoreKey::all_from_text(found.value.as_bytes()).ok_or_else(|| {
         Error::new(ErrorKind::StoreKeyWrong, "store", "the vault's secret does not hold a key").with_hint(
             "its value is one line: partnersam-key-1: and 43 characters, as `partnersam key make FILE` makes it",
         )
-    })?;
-    Ok(Some(keys))
+    })
 }
 
 async fn put(vault: &Vault, name: &str, keys: &[&StoreKey]) -> Result<String> {
@@ -64,6 +78,44 @@ async fn put(vault: &Vault, name: &str, keys: &[&StoreKey]) -> Result<String> {
     }
     let tags = [("partnersam".to_owned(), "key".to_owned())].into();
     vault.set(name, &New { value: &text, content_type: "text/plain", tags, ends: None }).await
+}
+
+/// The versions that can be read and their keys. What is no key is somebody else's.
+async fn all(vault: &Vault, name: &str) -> Result<Vec<(Version, Vec<StoreKey>)>> {
+    let mut all = Vec::new();
+    for version in vault.versions(name).await? {
+        if !version.enabled {
+            continue;
+        }
+        let found = match vault.get(name, Some(&version.id)).await {
+            // Disabled or deleted since it was listed.
+            Err(error) if error.service_code() == Some("SecretDisabled") => continue,
+            found => found?,
+        };
+        if let Some(keys) = found.and_then(|found| keys_in(&found).ok()) {
+            all.push((version, keys));
+        }
+    }
+    Ok(all)
+}
+
+/// Writes `keys` over what `known` were the versions of, unless another host was quicker: then its keys are what the secret holds, and are given.
+async fn put_first(vault: &Vault, name: &str, known: &[Version], keys: &[&StoreKey]) -> Result<Option<Vec<StoreKey>>> {
+    let ours = put(vault, name, keys).await?;
+    // A vault tells when a version was made in whole seconds: after one more, whatever comes is later, and all who wrote in the same second see each other.
+    tokio::time::sleep(SETTLES).await;
+    let mut new = all(vault, name).await?;
+    new.retain(|(version, _)| !known.iter().any(|known| known.id == version.id));
+    new.sort_by(|(one, _), (other, _)| (one.created, &one.id).cmp(&(other.created, &other.id)));
+    let Some((first, theirs)) = new.into_iter().next() else {
+        return Err(Error::new(ErrorKind::StoreConflict, "key", "another host is changing the key in the vault"));
+    };
+    if first.id == ours {
+        return Ok(None);
+    }
+    put(vault, name, &theirs.iter().collect::<Vec<_>>()).await?;
+    vault.disable(name, &ours).await?;
+    Ok(Some(theirs))
 }
 
 fn missing() -> Error {
@@ -81,9 +133,11 @@ impl KeyProvider for VaultKey {
             if !may_create {
                 return Err(missing());
             }
-            put(&vault, &name, &[&StoreKey::generate()?]).await?;
-            // Read again: of two hosts that begin at once, the vault keeps one's.
-            held(&vault, &name).await?.and_then(|mut keys| keys.pop()).ok_or_else(missing)
+            let new = StoreKey::generate()?;
+            match put_first(&vault, &name, &[], &[&new]).await? {
+                Some(mut theirs) => theirs.pop().ok_or_else(missing),
+                None => Ok(new),
+            }
         })
     }
 
@@ -91,15 +145,31 @@ impl KeyProvider for VaultKey {
         self.wait(async |vault, name| held(&vault, &name).await?.ok_or_else(missing))
     }
 
+    /// Those of versions that another host wrote over and that were not disabled.
+    fn former(&self, _: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
+        self.wait(async |vault, name| {
+            // Who may read the key and not list its versions has what it reads.
+            match all(&vault, &name).await {
+                Err(error) if error.http_status() == Some(403) => Ok(Vec::new()),
+                all => Ok(all?.into_iter().flat_map(|(_, keys)| keys).collect()),
+            }
+        })
+    }
+
     fn add(&self, _: &KeyRequest<'_>, in_use: &StoreKey, new: Option<&StoreKey>) -> Result<StoreKey> {
         self.wait(async |vault, name| {
+            let known = vault.versions(&name).await?;
             let keys = held(&vault, &name).await?.ok_or_else(missing)?;
             if let Some(next) = StoreKey::following(&keys, in_use) {
                 return Ok(next);
             }
             let next = new.map_or_else(StoreKey::generate, |new| Ok(new.again()))?;
-            put(&vault, &name, &[in_use, &next]).await?;
-            Ok(next)
+            match put_first(&vault, &name, &known, &[in_use, &next]).await? {
+                None => Ok(next),
+                Some(theirs) => StoreKey::following(&theirs, in_use).ok_or_else(|| {
+                    Error::new(ErrorKind::StoreConflict, "key", "another host is changing the key in the vault")
+                }),
+            }
         })
     }
 
@@ -125,12 +195,29 @@ impl KeyProvider for VaultKey {
         self.wait(async |vault, name| {
             let latest = put(&vault, &name, &[kept]).await?;
             // A vault keeps every version; what is disabled is given out no more.
-            for (version, enabled) in vault.versions(&name).await? {
-                if enabled && version != latest {
-                    vault.disable(&name, &version).await?;
+            let mut all = all(&vault, &name).await?;
+            // Those last that say which keys came before: who is killed here and comes again needs them.
+            all.sort_by_key(|(_, keys)| keys.iter().any(|key| is_same(key, kept)));
+            let now = all.iter().map(|(version, _)| version.created).max().unwrap_or_default();
+            let dead = || all.iter().flat_map(|(_, keys)| before(keys, kept));
+            for (version, keys) in all.iter().filter(|(version, _)| version.id != latest) {
+                // EXPOSE: compared, to see whether another host has just put a key there that it is about to use.
+                let is_known = |key: &StoreKey| is_same(key, kept) || dead().any(|dead| is_same(dead, key));
+                if keys.iter().all(is_known) || now.since(version.created) > FORGOTTEN {
+                    vault.disable(&name, &version.id).await?;
                 }
             }
             Ok(true)
         })
     }
+}
+
+/// The keys that `kept` came after.
+fn before<'a>(keys: &'a [StoreKey], kept: &StoreKey) -> &'a [StoreKey] {
+    keys.iter().position(|key| is_same(key, kept)).and_then(|at| keys.get(..at)).unwrap_or_default()
+}
+
+fn is_same(one: &StoreKey, other: &StoreKey) -> bool {
+    // EXPOSE: compared.
+    one.expose() == other.expose()
 }

@@ -118,6 +118,12 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
         self.key(request).map(|key| vec![key])
     }
 
+    /// Keys that the source does not hold any more and still knows of. Asked for only where none of [`keys`](Self::keys) opens the store.
+    fn former(&self, request: &KeyRequest<'_>) -> Result<Vec<StoreKey>> {
+        let _ = request;
+        Ok(Vec::new())
+    }
+
     /// The key that follows `in_use`: the one that stands behind it in the source already, else a new one (`new`, where that is given), put there beside the
     /// old one. Durable when it returns.
     ///

@@ -7,11 +7,16 @@
 //!
 //! The vault decides: each look at a grant asks it first. What was revoked on another host is gone here, and who may not read the vault reads nothing.
 
+mod beside;
 mod keys;
+mod moving;
 mod names;
 mod record;
+mod rotation;
 
+use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +25,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use zeroize::Zeroizing;
 
-use self::keys::VaultKeys;
+use self::beside::BesideKey;
+use self::keys::{Keys, VaultKeys};
+use self::moving::Looked;
 use self::record::Copy;
 use crate::clock::{Clock, UnixTime};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,15 +36,18 @@ use crate::secret::{AccessToken, RefreshToken};
 use crate::store::key::KeyProvider;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, PendingConsent, StoreCondition,
-    StoredToken, TokenFacts, TokenKey, Turn, Written,
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, KeyRotation, Lease, PendingConsent,
+    StoreCondition, StoredToken, TokenFacts, TokenKey, Turn, Written,
 };
-use crate::vault::{New, Opening, Purged, Vault};
+use crate::vault::{Found, Listed, New, Opening, Purged, Vault};
 
 /// A copy that is older than this is written anew at the next rotation.
 const WEEK: i64 = 7 * 86_400;
 /// A copy whose token ends sooner than this is, too.
 const SOON: i64 = 30 * 86_400;
+/// How often a record is looked at or written whose key changes meanwhile.
+const ATTEMPTS: u32 = 3;
+
 /// How long a write waits for another one of the same grant on this host.
 const TURN: Duration = Duration::from_secs(90);
 
@@ -74,6 +84,10 @@ pub(crate) struct KeyVaultStore {
     clock: Arc<dyn Clock>,
     make: MakeOpening,
     was_warned: AtomicBool,
+    /// The vault's word of its key that the file beside it has followed.
+    followed: Mutex<Option<String>>,
+    /// Secrets that open with no key, which were looked at and left as they are.
+    unreadable: Mutex<HashSet<String>>,
     /// Since when the vault does not answer as it should, and how it last did.
     trouble: Mutex<Option<(UnixTime, Error)>>,
 }
@@ -99,15 +113,16 @@ enum WriteThrough {
 }
 
 impl KeyVaultStore {
-    /// The vault that `make` opens, with `local` beside it. Nothing is sent yet.
+    /// The vault that `make` opens, with a file beside it at `beside`. Nothing is sent or touched yet.
     pub(crate) fn new(
         make: MakeOpening,
-        local: SqliteStore,
+        beside: &Path,
         keys: Arc<dyn KeyProvider>,
         manners: VaultManners,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let vault = Vault::new(make()?)?;
+        let local = SqliteStore::new(beside, Arc::new(BesideKey::new(Arc::clone(&keys), Arc::clone(&make))))?;
         Ok(Self {
             vault,
             local,
@@ -116,6 +131,8 @@ impl KeyVaultStore {
             clock,
             make,
             was_warned: AtomicBool::new(false),
+            followed: Mutex::default(),
+            unreadable: Mutex::default(),
             trouble: Mutex::new(None),
         })
     }
@@ -139,15 +156,60 @@ impl KeyVaultStore {
         self.vault.address().secret().map_or_else(|| names::of_grant(key), str::to_owned)
     }
 
+    /// The key of the vault's records. What lies beside the vault comes under it, too.
+    async fn keys(&self) -> Result<Arc<Keys>> {
+        let keys = self.keys.get(&self.vault).await?;
+        self.follow(&keys).await;
+        Ok(keys)
+    }
+
+    /// The same as the vault has it now.
+    async fn fresh_keys(&self) -> Result<Arc<Keys>> {
+        let keys = self.keys.fresh(&self.vault).await?;
+        self.follow(&keys).await;
+        Ok(keys)
+    }
+
+    /// Brings the file beside the vault under the vault's key, once for each. What cannot be done now is done by the next process: the file opens meanwhile.
+    async fn follow(&self, keys: &Keys) {
+        let at = Some(&keys.meta.at);
+        if self.followed.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == at {
+            return;
+        }
+        match self.local.follow(&keys.lead).await {
+            Ok(()) => *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = at.cloned(),
+            Err(error) => tracing::warn!(%error, "the file beside the vault is not under the vault's key yet"),
+        }
+    }
+
+    /// Where values are bare nothing in the vault is under the key, and the file beside it follows all the same where all hosts have one source.
+    async fn follow_where_bare(&self) -> Result<()> {
+        let is_done = self.followed.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_done || !self.keys.provider().is_shared() {
+            return Ok(());
+        }
+        match self.keys.meta(&self.vault).await? {
+            Some(_) => self.keys().await.map(drop),
+            None => {
+                *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = Some(String::new());
+                Ok(())
+            }
+        }
+    }
+
     /// The grant as the vault has it.
     async fn copy(&self, key: &GrantKey) -> Result<Option<Copy>> {
         let name = self.name(key);
         let pinned = self.vault.address().version();
         let found = match (self.vault.get(&name, None).await, pinned) {
             (Ok(None), Some(version)) => self.vault.get(&name, Some(version)).await?,
-            // The latest version was disabled: the one that was asked for may be good.
-            (Err(error), Some(version)) if error.service_code() == Some("SecretDisabled") => {
-                self.vault.get(&name, Some(version)).await?
+            // On its way to a new key, or disabled by somebody: then the version that was asked for may be good.
+            (Err(error), _) if error.service_code() == Some("SecretDisabled") => {
+                match (self.behind_a_move(&name).await?, pinned) {
+                    (Some(found), _) => found,
+                    (None, Some(version)) => self.vault.get(&name, Some(version)).await?,
+                    (None, None) => return Err(error),
+                }
             }
             (found, _) => self.heard(found)?,
         };
@@ -162,13 +224,44 @@ impl KeyVaultStore {
             );
         }
         let Some(found) = found.filter(|found| !record::is_anothers(&found.tags, key)) else { return Ok(None) };
-        let sealer = match self.manners.format {
-            Format::Sealed => Some(self.keys.sealer(&self.vault).await?),
-            Format::Plain => None,
+        let opened = match self.manners.format {
+            Format::Sealed => self.opened(key, &found).await,
+            Format::Plain => {
+                self.follow_where_bare().await?;
+                record::open(None, key, &found, self.clock.now())
+            }
         };
-        record::open(sealer.as_deref(), key, found, self.clock.now())
-            .map(Some)
-            .map_err(|error| error.with_context("secret", &name).with_context("partner", key.tenant))
+        opened.map(Some).map_err(|error| error.with_context("secret", &name).with_context("partner", key.tenant))
+    }
+
+    /// What holds of a secret whose latest version is on its way to a new key; none where it is not.
+    async fn behind_a_move(&self, name: &str) -> Result<Option<Option<Found>>> {
+        let versions = match self.vault.versions(name).await {
+            // Who may read and not list is told what reading came to.
+            Err(error) if error.http_status() == Some(403) => return Ok(None),
+            versions => versions?,
+        };
+        match moving::look(&versions) {
+            Looked::Moving(version) => self.vault.get(name, Some(version)).await.map(Some),
+            Looked::Remains | Looked::Nothing => Ok(Some(None)),
+            Looked::Latest(_) | Looked::Disabled => Ok(None),
+        }
+    }
+
+    async fn opened(&self, key: &GrantKey, found: &Found) -> Result<Copy> {
+        let keys = self.keys().await?;
+        let now = self.clock.now();
+        match record::open(Some(&keys.sealer), key, found, now) {
+            Err(error) if record::is_sealed(found) => {
+                let keys = self.fresh_keys().await?;
+                if let Ok(copy) = record::open(Some(&keys.sealer), key, found, now) {
+                    return Ok(copy);
+                }
+                let others = self.keys.others(&self.vault, &keys).await?;
+                others.iter().find_map(|other| record::open(Some(other), key, found, now).ok()).ok_or(error)
+            }
+            opened => opened,
+        }
     }
 
     /// The grant on this host, where it goes back to the vault's copy; none where it does not.
@@ -200,6 +293,11 @@ impl KeyVaultStore {
             }
             Some(copy) => {
                 let before = self.local.grant(key).await?;
+                // It is the same under another key, and what this host has of it may be newer.
+                if before.is_some() && self.local.vault_copy(key).await?.is_some_and(|mark| copy.was(&mark)) {
+                    self.local.put_vault_copy(key, &copy.version).await?;
+                    return Ok(before);
+                }
                 let expect = before.map_or(Expect::Absent, |grant| Expect::Generation(grant.generation));
                 if let Written::Yes(_) = self.local.put_grant(key, &copy.refresh_token, &copy.facts, expect).await? {
                     self.local.put_vault_copy(key, &copy.version).await?;
@@ -211,10 +309,13 @@ impl KeyVaultStore {
 
     /// One writer of a grant at a time on this host: the vault has no compare-and-set, SQLite beside it has.
     async fn turn(&self, key: &GrantKey) -> Result<Box<dyn Lease>> {
-        let turn = self.local.lease(&format!("vault {}", self.name(key)), TURN).await?;
+        self.turn_of(&self.name(key)).await.map_err(|error| error.with_context("partner", key.tenant))
+    }
+
+    async fn turn_of(&self, name: &str) -> Result<Box<dyn Lease>> {
+        let turn = self.local.lease(&format!("vault {name}"), TURN).await?;
         turn.ok_or_else(|| {
             Error::new(ErrorKind::StoreConflict, "store", "another process on this host is writing the same grant")
-                .with_context("partner", key.tenant)
         })
     }
 
@@ -254,22 +355,29 @@ impl KeyVaultStore {
         before: Option<&Copy>,
     ) -> Result<String> {
         let name = self.name(key);
-        let value = match self.manners.format {
-            Format::Sealed => {
-                let sealer = self.keys.sealer(&self.vault).await?;
-                record::seal(&sealer, key, token, facts)?
+        let mut version = None;
+        for _ in 0..ATTEMPTS {
+            let keys = match self.manners.format {
+                Format::Sealed => Some(self.fresh_keys().await?),
+                Format::Plain => None,
+            };
+            let (value, content_type) = match &keys {
+                Some(keys) => (record::seal(&keys.sealer, key, token, facts)?, record::SEALED_TYPE),
+                // EXPOSE: the configuration says that another tool reads the bare value.
+                None => (Zeroizing::new(token.expose().to_owned()), record::PLAIN_TYPE),
+            };
+            let tags = record::tags(key, facts, self.clock.now(), keys.as_ref().map(|keys| keys.meta.mark()));
+            let new = New { value: &value, content_type, tags, ends: Some(facts.expires_on) };
+            let written = self.heard(self.vault.set(&name, &new).await);
+            version = Some(written.map_err(|error| error.with_context("partner", key.tenant))?);
+            // The key may have been changed in between: then this one would be left behind under the old key.
+            let Some(keys) = keys else { break };
+            let now = self.fresh_keys().await;
+            if now.is_ok_and(|now| now.meta.key_check == keys.meta.key_check) {
+                break;
             }
-            // EXPOSE: the configuration says that another tool reads the bare value.
-            Format::Plain => Zeroizing::new(token.expose().to_owned()),
-        };
-        let content_type = match self.manners.format {
-            Format::Sealed => record::SEALED_TYPE,
-            Format::Plain => record::PLAIN_TYPE,
-        };
-        let tags = record::tags(key, facts, self.clock.now());
-        let new = New { value: &value, content_type, tags, ends: Some(facts.expires_on) };
-        let version = self.heard(self.vault.set(&name, &new).await);
-        let version = version.map_err(|error| error.with_context("partner", key.tenant))?;
+        }
+        let version = version.unwrap_or_default();
         self.disable_others(&name, &version, before.map(|copy| copy.version.as_str())).await;
         Ok(version)
     }
@@ -281,9 +389,9 @@ impl KeyVaultStore {
                 Some(before) => self.vault.disable(name, before).await,
                 // Recovered from soft delete, or somebody else's: nobody knows which there are.
                 None => {
-                    for (version, enabled) in self.vault.versions(name).await? {
-                        if enabled && version != newest {
-                            self.vault.disable(name, &version).await?;
+                    for version in self.vault.versions(name).await? {
+                        if version.enabled && version.id != newest {
+                            self.vault.disable(name, &version.id).await?;
                         }
                     }
                     Ok(())
@@ -361,6 +469,11 @@ impl KeyVaultStore {
             .with_context("secret", name)),
         }
     }
+}
+
+/// Whether a secret is to be used, or will be as soon as it is under a new key.
+fn is_shown(row: &Listed) -> bool {
+    row.enabled || record::is_moving(&row.tags)
 }
 
 fn is_dead(facts: &GrantFacts) -> bool {
@@ -454,7 +567,7 @@ impl GrantStore for KeyVaultStore {
     ) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         async move {
             let listed = self.heard(self.vault.list().await)?;
-            let ours = listed.iter().filter(|row| row.enabled && record::is_of(&row.tags, app));
+            let ours = listed.iter().filter(|row| is_shown(row) && record::is_of(&row.tags, app));
             let mut tenants: Vec<_> = ours.filter_map(|row| record::tenant(&row.tags)).collect();
             tenants.retain(|tenant| after.is_none_or(|after| *tenant > after));
             tenants.sort_unstable();
@@ -469,7 +582,7 @@ impl GrantStore for KeyVaultStore {
         async move {
             let mut due = Vec::new();
             for row in self.heard(self.vault.list().await)? {
-                let active = record::due(&row.tags).filter(|_| row.enabled && record::is_of(&row.tags, app));
+                let active = record::due(&row.tags).filter(|_| is_shown(&row) && record::is_of(&row.tags, app));
                 let (Some(renew_after), Some(tenant)) = (active, record::tenant(&row.tags)) else { continue };
                 // This host may have renewed it since the vault was last written.
                 let local = self.local.grant(&app.grant(tenant)).await?.map(|grant| grant.facts.renew_after);
@@ -515,6 +628,18 @@ impl GrantStore for KeyVaultStore {
         sealed: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Zeroizing<Vec<u8>>>>> {
         self.local.open_beside(label, sealed)
+    }
+
+    fn is_current_beside<'a>(&'a self, label: &'a str, sealed: &'a [u8]) -> BoxFuture<'a, Result<bool>> {
+        self.local.is_current_beside(label, sealed).boxed()
+    }
+
+    fn rotation(&self) -> Option<&dyn KeyRotation> {
+        match self.manners.format {
+            // Then every host has a key of its own, for its own file.
+            Format::Plain if !self.keys.provider().is_shared() => self.local.rotation(),
+            _ => Some(self),
+        }
     }
 
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
@@ -579,6 +704,8 @@ impl GrantStore for KeyVaultStore {
             clock: Arc::clone(&self.clock),
             make: Arc::clone(&self.make),
             was_warned: AtomicBool::new(true),
+            followed: Mutex::default(),
+            unreadable: Mutex::default(),
             trouble: Mutex::new(None),
         }))
     }

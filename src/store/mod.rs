@@ -123,8 +123,8 @@ pub(crate) struct VaultStore {
 /// Errors: `ConfigInvalid`.
 #[cfg(feature = "keyvault")]
 pub(crate) fn open_vault(store: VaultStore, keys: Arc<dyn KeyProvider>) -> Result<Arc<dyn GrantStore>> {
-    let local = sqlite::SqliteStore::new(&store.beside, Arc::clone(&keys))?;
-    Ok(Arc::new(keyvault::KeyVaultStore::new(store.make, local, keys, store.manners, store.clock)?))
+    let VaultStore { make, beside, manners, clock } = store;
+    Ok(Arc::new(keyvault::KeyVaultStore::new(make, &beside, keys, manners, clock)?))
 }
 
 /// A store that lives and dies with the process.

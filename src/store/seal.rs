@@ -204,7 +204,7 @@ impl Sealer {
     }
 
     /// Whether the key itself, and none before it, sealed what [`open_beside`](Self::open_beside) opens.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "keyvault"))]
     pub(crate) fn is_current_beside(&self, label: &str, sealed: &[u8]) -> bool {
         self.is_current(&Identity::of_store(Record::Beside, &[label.as_bytes()]), sealed)
     }
@@ -234,7 +234,16 @@ impl Sealer {
 
     /// Opens a partner's key.
     pub(crate) fn partner(&self, key: &GrantKey, wrapped: &[u8]) -> Result<Self> {
-        let opened = self.open(&Identity::of_grant(Record::PartnerKey, key, "", 0), wrapped)?;
+        Self::of_partner(&self.open(&Identity::of_grant(Record::PartnerKey, key, "", 0), wrapped)?)
+    }
+
+    /// The same where it may have been left behind by a change of the key.
+    #[cfg(feature = "keyvault")]
+    pub(crate) fn partner_left(&self, key: &GrantKey, wrapped: &[u8]) -> Result<Self> {
+        Self::of_partner(&self.open_left(&Identity::of_grant(Record::PartnerKey, key, "", 0), wrapped)?)
+    }
+
+    fn of_partner(opened: &WipedBytes) -> Result<Self> {
         match <[u8; 32]>::try_from(opened.as_slice()) {
             Ok(bytes) => Ok(Self::new(&Zeroizing::new(bytes))),
             Err(_) => Err(Error::new(ErrorKind::StoreCorrupt, "store", "a partner's key has the wrong length")),

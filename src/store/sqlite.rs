@@ -8,6 +8,8 @@
 mod commit;
 mod connection;
 mod fault;
+#[cfg(feature = "keyvault")]
+mod follow;
 mod keys;
 mod records;
 mod rotation;
@@ -37,6 +39,9 @@ use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantStore, KeyRotation, Lease, PendingConsent, StoreCondition,
     StoredToken, TokenFacts, TokenKey, Turn, Written, rows, seal,
 };
+
+#[cfg(feature = "keyvault")]
+pub(crate) use follow::Lead;
 
 use commit::{Batch, Open, Queue};
 use connection::{Connection, Slot};

@@ -58,11 +58,23 @@ pub(crate) struct Found {
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) name: String,
+    pub(crate) content_type: String,
+    pub(crate) tags: std::collections::HashMap<String, String>,
+    pub(crate) enabled: bool,
+}
+
+/// A version of a secret in a list, without its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) id: String,
+    /// By the vault's clock, in whole seconds.
+    pub(crate) created: UnixTime,
     pub(crate) tags: std::collections::HashMap<String, String>,
     pub(crate) enabled: bool,
 }
 
 /// A new version of a secret.
+#[derive(Clone)]
 pub(crate) struct New<'a> {
     pub(crate) value: &'a str,
     pub(crate) content_type: &'a str,

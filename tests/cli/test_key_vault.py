@@ -42,14 +42,9 @@ def host(tmp_path: Path, emulator: Emulator) -> Host:
     return make
 
 
-def test_a_new_key_for_a_vault_s_records_comes_with_another_vault(
-    host: Host, emulator: Emulator, tmp_path: Path
-) -> None:
+def test_grants_travel_to_another_vault_with_another_key(host: Host, emulator: Emulator, tmp_path: Path) -> None:
     old = host("old")
     consent(old, emulator)
-    for ask in (("key", "rotate", "--json"), ("key", "show", "--json"), ("key", "rotate", "--dry-run", "--json")):
-        error = old(*ask).expect(1).json["error"]
-        assert (error["id"], "another vault" in error["hint"]) == ("NotSupported", True)
     word, file = tmp_path / "passphrase", tmp_path / "grants.age"
     word.write_text("only a test passphrase\n")
     word.chmod(0o600)
@@ -80,14 +75,62 @@ def test_a_grant_lives_in_the_vault_and_every_host_uses_it(host: Host, emulator:
         assert str(secret.value).startswith("psam1.")
         assert "admin@" not in said
         assert secret.properties.expires_on is not None
-    # The key of a vault's records is not changed by a command.
-    assert one("key", "rotate", "--json").expect(1).json["error"]["id"] == "NotSupported"
     one("revoke", "fabrikam.com", "--yes").expect()
     assert status(two) == []
     refused = two("token", "fabrikam.com", "--for", "partner-center")
     assert (refused.code, "ConsentRequired" in refused.stderr or "consent" in refused.stderr) == (4, True)
     with official_client(emulator) as others:
         assert list(others.list_deleted_secrets()) == [], "it was deleted and not purged"
+
+
+def test_the_vault_s_records_get_a_new_key(host: Host, emulator: Emulator, tmp_path: Path) -> None:
+    """Both hosts read the same key file."""
+    one, two = host("one"), host("two")
+    consent(one, emulator).expect()
+    two("token", "fabrikam.com", "--for", "graph").expect()
+    with official_client(emulator) as others:
+        names = sorted(str(each.name) for each in others.list_properties_of_secrets())
+        before = {name: others.get_secret(name) for name in names}
+    assert one("key", "show", "--json").expect().json["rotation"] == "none"
+    plan = one("key", "rotate", "--dry-run", "--json").expect().json
+    assert (plan["grants"], plan["prepares_only"]) == (1, True)
+    assert one("key", "rotate", "--json").expect().json["prepared_only"]
+    done = one("key", "rotate", "--json").expect().json
+    assert (done["moved"], done["unreadable"], done["old_key_removed"]) == (1, 0, True)
+    canary.know("the store", (tmp_path / "key").read_text().strip().rpartition(":")[2])
+    with official_client(emulator) as others:
+        assert sorted(str(each.name) for each in others.list_properties_of_secrets()) == names
+        for name in names:
+            now = others.get_secret(name)
+            assert now.value != before[name].value
+            assert now.properties.expires_on == before[name].properties.expires_on
+            usable = [each for each in others.list_properties_of_secret_versions(name) if each.enabled]
+            assert [each.version for each in usable] == [now.properties.version]
+        was, tags = before[names[0]].properties.tags or {}, others.get_secret(names[0]).properties.tags or {}
+        assert {name: tags[name] for name in was if name != "key"} == {
+            name: value for name, value in was.items() if name != "key"
+        }
+        assert "moving" not in tags
+    for each in (one, two):
+        each("token", "fabrikam.com", "--for", "graph", "--fresh").expect()
+        each("renew", "fabrikam.com").expect()
+
+
+def test_a_vault_of_bare_values_gets_a_new_key_for_what_lies_beside_it(
+    host: Host, emulator: Emulator, tmp_path: Path
+) -> None:
+    (seed,) = emulator.seed_grants("admin@fabrikam.com")
+    emulator.control(consent={"tenant": "fabrikam.com", "granted": True})
+    with official_client(emulator) as others:
+        others.set_secret("RefreshToken", seed["refresh_token"])
+        one = host("one", 'format = "plain"', store=f"{vault_url(emulator)}/secrets/RefreshToken")
+        one("token", "fabrikam.com", "--for", "graph").expect()
+        done = one("key", "rotate", "--json").expect().json
+        assert (done["moved"], done["prepared_only"], done["old_key_removed"]) == (1, False, True)
+        canary.know("the store", (tmp_path / "key").read_text().strip().rpartition(":")[2])
+        assert [str(each.name) for each in others.list_properties_of_secrets()] == ["RefreshToken"]
+        one("renew", "fabrikam.com").expect()
+        canary.know("the emulator", str(others.get_secret("RefreshToken").value))
 
 
 def test_the_first_request_has_no_body_and_one_rotation_makes_no_version(host: Host, emulator: Emulator) -> None:

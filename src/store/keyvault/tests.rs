@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod rotation;
+
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU32;
 
@@ -14,7 +16,6 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::cloud::Authority;
 use crate::store::fixtures::*;
-use crate::store::key::{KeyRequest, StoreKey};
 use crate::store::{Mfa, MfaEvidence, Taint};
 use crate::transport::{HttpClient, RetryPolicy, Transport};
 use crate::vault::{Trust, VaultAddress, VaultIdentity};
@@ -32,16 +33,6 @@ static EMULATOR: LazyLock<Ready> = LazyLock::new(|| {
     });
     received.recv().unwrap()
 });
-
-/// A key that is always the same.
-#[derive(Debug)]
-struct FixedKey(u8);
-
-impl KeyProvider for FixedKey {
-    fn key(&self, _: &KeyRequest<'_>) -> Result<StoreKey> {
-        Ok(StoreKey::from_bytes(&mut [self.0; 32]))
-    }
-}
 
 /// The sample managed identity, asked without the official crates.
 #[derive(Debug)]
@@ -77,20 +68,54 @@ struct Lab {
 /// One host: a folder for what lies beside the vault.
 struct Host {
     folder: TempDir,
-    key: u8,
+    keys: Arc<dyn KeyProvider>,
     format: Format,
     secret: Option<String>,
     clock: Arc<ManualClock>,
+    /// What happens just before a request of this host goes out.
+    before: Interruption,
+}
+
+/// Something that happens, once, before a request with this method and a path that has this in it.
+type Interruption = Arc<Mutex<Option<(http::Method, String, BoxFuture<'static, ()>)>>>;
+
+struct Interrupted(HttpClient, Interruption);
+
+impl fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interrupted(..)")
+    }
+}
+
+impl Transport for Interrupted {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Vec<u8>>>> {
+        async move {
+            let is_it = |(method, part, _): &mut (http::Method, String, _)| {
+                request.method() == *method && request.uri().path().contains(part.as_str())
+            };
+            let what = self.1.lock().unwrap().take_if(is_it);
+            if let Some((_, _, what)) = what {
+                what.await;
+            }
+            self.0.send(request, deadline).await
+        }
+        .boxed()
+    }
 }
 
 impl Host {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
-            key: 1,
+            keys: Arc::new(Several::new(1)),
             format: Format::Sealed,
             secret: None,
             clock: Arc::new(ManualClock::at(NOW)),
+            before: Interruption::default(),
         }
     }
 }
@@ -119,6 +144,7 @@ impl Lab {
             Some(secret) => format!("https://{}.vault.localhost:{port}/secrets/{secret}", self.name),
         };
         let address = VaultAddress::parse(&text, &resource).unwrap();
+        let before = Arc::clone(&host.before);
         let make = move || {
             let authority = Authority::emulator(&EMULATOR.authority, &EMULATOR.partner_center, &EMULATOR.graph)?;
             let authority = authority.with_vault(address.base().clone());
@@ -127,15 +153,17 @@ impl Lab {
                 address: address.clone(),
                 trust: Trust { login: EMULATOR.authority.parse().unwrap(), resource: resource.clone() },
                 identity: Arc::new(Sample(local(&endpoint))),
-                transport: Arc::new(HttpClient::new(authority, Some(EMULATOR.ca_file.clone()))),
+                transport: Arc::new(Interrupted(
+                    HttpClient::new(authority, Some(EMULATOR.ca_file.clone())),
+                    Arc::clone(&before),
+                )),
                 retry: RetryPolicy { first_wait: Duration::from_millis(1), ..RetryPolicy::default() },
             })
         };
-        let keys = Arc::new(FixedKey(host.key));
-        let beside = SqliteStore::new(&host.folder.path().join("beside.db"), keys.clone()).unwrap();
         let manners = VaultManners { format: host.format, purge: true, writes_every_rotation: false };
         let clock: Arc<dyn Clock> = host.clock.clone();
-        KeyVaultStore::new(Arc::new(make), beside, keys, manners, clock).unwrap()
+        let beside = host.folder.path().join("beside.db");
+        KeyVaultStore::new(Arc::new(make), &beside, Arc::clone(&host.keys), manners, clock).unwrap()
     }
 
     async fn told(&self, mut change: Value) {
@@ -149,7 +177,7 @@ impl Lab {
     /// The versions of a grant's secret: how many there are, and how many can be read.
     async fn versions(&self, store: &KeyVaultStore, number: u128) -> (usize, usize) {
         let versions = store.vault.versions(&store.name(&grant_key(number))).await.unwrap();
-        (versions.len(), versions.iter().filter(|(_, enabled)| *enabled).count())
+        (versions.len(), versions.iter().filter(|version| version.enabled).count())
     }
 
     async fn found(&self, store: &KeyVaultStore, number: u128) -> crate::vault::Found {
@@ -407,12 +435,12 @@ async fn another_key_and_a_swapped_or_bent_secret_are_three_answers() {
     let store = lab.store(&host);
     put(&store, 1, &grant_facts(), Expect::Absent).await;
     store.put_grant(&grant_key(2), &token(2), &grant_facts(), Expect::Absent).await.unwrap();
-    let wrong = lab.store(&Host { key: 2, ..Host::new() });
+    let wrong = lab.store(&Host { keys: Arc::new(Several::new(2)), ..Host::new() });
     assert_eq!(wrong.grant(&grant_key(1)).await.unwrap_err().kind(), ErrorKind::StoreKeyWrong);
 
     let found = lab.found(&store, 2).await;
     let new = |value: String| {
-        let tags = record::tags(&grant_key(1), &grant_facts(), NOW);
+        let tags = record::tags(&grant_key(1), &grant_facts(), NOW, None);
         (value, tags)
     };
     for (value, tags) in [

@@ -24,7 +24,10 @@ pub(in crate::store) struct NewKey {
     pub(in crate::store) check: Vec<u8>,
     pub(in crate::store) previous: Vec<u8>,
     /// For a store that is used from several hosts, each with files of its own.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "one host has nothing left behind"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "keyvault")),
+        expect(dead_code, reason = "one host has nothing left behind")
+    )]
     pub(in crate::store) former: Vec<u8>,
     pub(in crate::store) derivation: Derivation,
 }
@@ -36,20 +39,53 @@ const MOST_FORMER: usize = 8;
 pub(in crate::store) type Into<'a> = Option<&'a dyn KeyProvider>;
 
 impl Said<'_> {
-    fn request<'a>(&'a self, derivation: &'a Derivation) -> KeyRequest<'a> {
+    pub(in crate::store) fn request<'a>(&'a self, derivation: &'a Derivation) -> KeyRequest<'a> {
         KeyRequest { store_id: self.store_id, may_create: false, derivation }
     }
 
     /// Asks the source for the store's key. May block.
     pub(in crate::store) fn ask(&self, provider: &dyn KeyProvider) -> Result<Sealer> {
-        let key = self.in_use(&provider.keys(&self.request(self.derivation))?)?;
+        self.sealer(&self.find(provider)?)
+    }
+
+    /// What seals and opens with `key`, which is the store's.
+    pub(in crate::store) fn sealer(&self, key: &StoreKey) -> Result<Sealer> {
         let sealer = Sealer::new(key.expose());
         let former = self.former(&sealer)?.iter().map(|key| Sealer::new(key.expose())).collect();
+        let previous = self.previous(&sealer)?;
         let sealer = sealer.with_former(former);
-        let Some(sealed) = self.previous else { return Ok(sealer) };
+        Ok(match previous {
+            Some(previous) => sealer.with_previous(Sealer::new(previous.expose())),
+            None => sealer,
+        })
+    }
+
+    /// The store's key, every key before it that the store keeps, and nothing else.
+    #[cfg(feature = "keyvault")]
+    pub(in crate::store) fn chain(&self, key: StoreKey) -> Result<Vec<StoreKey>> {
+        let sealer = Sealer::new(key.expose());
+        let (previous, former) = (self.previous(&sealer)?, self.former(&sealer)?);
+        Ok([key].into_iter().chain(previous).chain(former).collect())
+    }
+
+    /// The store's key, as the source has it or knows of it. May block.
+    pub(in crate::store) fn find(&self, provider: &dyn KeyProvider) -> Result<StoreKey> {
+        let request = self.request(self.derivation);
+        self.among(provider, &provider.keys(&request)?)
+    }
+
+    /// The store's key among those that the source holds, or once held.
+    fn among(&self, provider: &dyn KeyProvider, held: &[StoreKey]) -> Result<StoreKey> {
+        self.in_use(held).or_else(|wrong| {
+            let former = provider.former(&self.request(self.derivation))?;
+            self.in_use(&former).map_err(|_| wrong)
+        })
+    }
+
+    fn previous(&self, sealer: &Sealer) -> Result<Option<StoreKey>> {
+        let Some(sealed) = self.previous else { return Ok(None) };
         let previous = sealer.open(&Identity::of_store(Record::PreviousKey, &[self.store_id.as_bytes()]), sealed)?;
-        let previous = keys_in(&previous)?.pop().ok_or_else(malformed)?;
-        Ok(sealer.with_previous(Sealer::new(previous.expose())))
+        keys_in(&previous)?.pop().ok_or_else(malformed).map(Some)
     }
 
     fn former(&self, sealer: &Sealer) -> Result<Vec<StoreKey>> {
@@ -78,7 +114,7 @@ impl Said<'_> {
     /// Puts a new key into the source, or takes the one that was put there; `into` gets it too, where the store changes to another source. May block.
     pub(in crate::store) fn add(&self, provider: &dyn KeyProvider, into: Into<'_>) -> Result<NewKey> {
         let held = provider.keys(&self.request(self.derivation))?;
-        let in_use = self.in_use(&held)?;
+        let in_use = self.among(provider, &held)?;
         if let Some(into) = into {
             // Before anything is changed: there is no key, or what an earlier attempt left.
             let next = StoreKey::following(&held, &in_use);
@@ -90,8 +126,19 @@ impl Said<'_> {
         if let Some(into) = into {
             into.take_over(&self.request(self.derivation), &[&in_use, &new])?;
         }
+        self.change(&in_use, &new, self.store_id, derivation)
+    }
+
+    /// What the store says of itself from then on, as `store_id`, when `new` takes the place of `in_use`.
+    pub(in crate::store) fn change(
+        &self,
+        in_use: &StoreKey,
+        new: &StoreKey,
+        store_id: &str,
+        derivation: Derivation,
+    ) -> Result<NewKey> {
         let sealer = Sealer::new(new.expose());
-        let extra = [self.store_id.as_bytes()];
+        let extra = [store_id.as_bytes()];
         let mut former = WipedBytes::new(Vec::with_capacity(32 * (MOST_FORMER + 1)));
         // EXPOSE: sealed with the new key, to open what was sealed before.
         former.extend_from_slice(in_use.expose().as_slice());
@@ -101,7 +148,7 @@ impl Said<'_> {
             former.extend_from_slice(key.expose().as_slice());
         }
         Ok(NewKey {
-            check: rows::key_check(&sealer, self.store_id)?,
+            check: rows::key_check(&sealer, store_id)?,
             previous,
             former: sealer.seal(&Identity::of_store(Record::FormerKeys, &extra), &former)?,
             derivation,
@@ -111,7 +158,7 @@ impl Said<'_> {
     /// Leaves the key in use alone in its source, and in the one that the store changed to.
     pub(in crate::store) fn retire(&self, provider: &dyn KeyProvider, into: Into<'_>) -> Result<bool> {
         let request = self.request(self.derivation);
-        let in_use = self.in_use(&provider.keys(&request)?)?;
+        let in_use = self.find(provider)?;
         if let Some(into) = into {
             into.keys(&request).and_then(|keys| self.in_use(&keys)).map_err(|_| {
                 Error::new(ErrorKind::InvalidArgument, "key", "the change that was cut short did not go to that source")

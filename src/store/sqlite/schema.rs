@@ -82,6 +82,10 @@ const MIGRATIONS: &[&str] = &["
 const PREVIOUS_KEY: &str = "previous_key";
 /// The `id` of the last grant that was moved from the one to the other.
 const MOVED_TO: &str = "moved_to";
+/// The keys before those, sealed with the one in use, for files beside this one; only where this file lies beside a vault and follows its key.
+const FORMER_KEYS: &str = "former_keys";
+/// The `store_id` by which the source was asked for the key, before this file followed a vault's.
+const ASKED_AS: &str = "asked_as";
 /// There while the source may still hold a key that is not the store's any more.
 const RETIRING: &str = "retiring";
 
@@ -94,6 +98,8 @@ pub(super) struct Meta {
     pub(super) key_check: Option<Vec<u8>>,
     /// The key before it, sealed with it, while records are moved from the one to the other.
     pub(super) previous: Option<Vec<u8>>,
+    /// The keys before those, sealed with it.
+    pub(super) former: Option<Vec<u8>>,
     /// Whether the source may still hold a key that is not the store's any more.
     pub(super) is_retiring: bool,
 }
@@ -106,8 +112,8 @@ impl Meta {
             derivation: &self.derivation,
             key_check: self.key_check.as_ref()?,
             previous: self.previous.as_deref(),
-            // One host has nothing left behind: what lies beside the store is sealed anew with it.
-            former: None,
+            // None where the file is the whole store: what lies beside it is sealed anew with it.
+            former: self.former.as_deref(),
         })
     }
 }
@@ -158,6 +164,7 @@ pub(super) fn meta(connection: &Connection) -> Result<Meta> {
             .ok_or_else(|| damaged().with_context("meta", "derivation"))?,
         key_check: get(connection, "key_check")?,
         previous: get(connection, PREVIOUS_KEY)?,
+        former: get(connection, FORMER_KEYS)?,
         is_retiring: get(connection, RETIRING)?.is_some(),
     })
 }
@@ -169,7 +176,7 @@ pub(super) fn key_check(connection: &Connection) -> Result<Option<Vec<u8>>> {
 
 /// Takes the first key of an empty store into use; what was known of an older one is gone.
 pub(super) fn put_first_key(connection: &Connection, check: &[u8]) -> Result<()> {
-    for name in [PREVIOUS_KEY, MOVED_TO, RETIRING] {
+    for name in [PREVIOUS_KEY, MOVED_TO, RETIRING, FORMER_KEYS] {
         remove(connection, name)?;
     }
     put(connection, "key_check", check)
@@ -181,6 +188,38 @@ pub(super) fn switch_key(connection: &Connection, new: &NewKey) -> Result<()> {
     put(connection, "derivation", new.derivation.to_text().as_bytes())?;
     put(connection, PREVIOUS_KEY, &new.previous)?;
     put_moved_to(connection, 0)
+}
+
+/// Makes a vault's key this file's, and the vault's id, too: the source is asked by that from now on.
+#[cfg(feature = "keyvault")]
+pub(super) fn follow(connection: &Connection, new: &NewKey, from: &Meta, store_id: &str) -> Result<()> {
+    if from.store_id != store_id {
+        put(connection, ASKED_AS, from.store_id.as_bytes())?;
+        put(connection, "store_id", store_id.as_bytes())?;
+    }
+    put(connection, FORMER_KEYS, &new.former)?;
+    switch_key(connection, new)
+}
+
+/// Takes over a vault's id where the key is the same.
+#[cfg(feature = "keyvault")]
+pub(super) fn adopt(connection: &Connection, new: &NewKey, store_id: &str) -> Result<()> {
+    put(connection, "store_id", store_id.as_bytes())?;
+    put(connection, FORMER_KEYS, &new.former)?;
+    put(connection, "derivation", new.derivation.to_text().as_bytes())?;
+    put(connection, "key_check", &new.check)
+}
+
+/// Under which id the source may still hold a key of this file that is of no use any more.
+#[cfg(feature = "keyvault")]
+pub(super) fn asked_as(connection: &Connection) -> Result<Option<String>> {
+    Ok(get(connection, ASKED_AS)?.and_then(|value| String::from_utf8(value).ok()))
+}
+
+/// The source holds nothing under it any more.
+#[cfg(feature = "keyvault")]
+pub(super) fn forget_asked_as(connection: &Connection) -> Result<()> {
+    remove(connection, ASKED_AS)
 }
 
 /// The last grant that was moved.

@@ -4,6 +4,7 @@ mod fault;
 mod http;
 mod identity;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use zeroize::Zeroizing;
 
 use self::fault::{Fault, fault};
 use self::http::OurHttp;
-use super::{Found, Listed, New, Opening, Purged, VaultAddress};
+use super::{Found, Listed, New, Opening, Purged, VaultAddress, Version};
+use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::RetryPolicy;
 
@@ -106,25 +108,7 @@ impl Vault {
         }
         let mut waited = Settling::begin();
         loop {
-            let answer = self
-                .ask(|| {
-                    Box::pin(async move {
-                        let attributes = SecretAttributes {
-                            enabled: Some(true),
-                            expires: new.ends.and_then(|ends| OffsetDateTime::from_unix_timestamp(ends.0).ok()),
-                            ..SecretAttributes::default()
-                        };
-                        let parameters = SetSecretParameters {
-                            value: Some(new.value.to_owned()),
-                            content_type: Some(new.content_type.to_owned()),
-                            tags: Some(new.tags.clone()),
-                            secret_attributes: Some(attributes),
-                        };
-                        self.client.set_secret(name, parameters.try_into()?, None).await?.into_model()
-                    })
-                })
-                .await;
-            match answer {
+            match self.put(name, new, true).await {
                 Ok(secret) => return Ok(self.found(secret)?.version),
                 Err(fault) if fault.status == Some(409) && waited.may_go_on() => {
                     if fault.code == "ObjectIsDeletedButRecoverable" {
@@ -148,54 +132,103 @@ impl Vault {
         }
     }
 
+    /// Writes a new version that nobody can read until [`enable`](Self::enable), and says its name; none where the secret was deleted, which is not recovered.
+    pub(crate) async fn set_aside(&self, name: &str, new: &New<'_>) -> Result<Option<String>> {
+        match self.put(name, new, false).await {
+            Ok(secret) => self.found(secret).map(|found| Some(found.version)),
+            Err(fault) if fault.status == Some(409) => Ok(None),
+            Err(fault) => Err(about(fault, name)),
+        }
+    }
+
+    async fn put(&self, name: &str, new: &New<'_>, enabled: bool) -> Result<Secret, Fault> {
+        self.ask(|| {
+            Box::pin(async move {
+                let attributes = SecretAttributes {
+                    enabled: Some(enabled),
+                    expires: new.ends.and_then(|ends| OffsetDateTime::from_unix_timestamp(ends.0).ok()),
+                    ..SecretAttributes::default()
+                };
+                let parameters = SetSecretParameters {
+                    value: Some(new.value.to_owned()),
+                    content_type: Some(new.content_type.to_owned()),
+                    tags: Some(new.tags.clone()),
+                    secret_attributes: Some(attributes),
+                };
+                self.client.set_secret(name, parameters.try_into()?, None).await?.into_model()
+            })
+        })
+        .await
+    }
+
     /// Disables one version: nobody reads it any more. A version cannot be deleted alone.
     pub(crate) async fn disable(&self, name: &str, version: &str) -> Result<()> {
-        self.set_enabled(name, version, false).await
+        self.update(name, version, false, None).await.map(drop)
+    }
+
+    /// Lets a version be read, with these tags and no others. False where it is not there any more.
+    pub(crate) async fn enable(&self, name: &str, version: &str, tags: &HashMap<String, String>) -> Result<bool> {
+        self.update(name, version, true, Some(tags)).await
     }
 
     /// Takes [`disable`](Self::disable) back.
     #[cfg(test)]
     pub(crate) async fn enable_for_tests(&self, name: &str, version: &str) -> Result<()> {
-        self.set_enabled(name, version, true).await
+        self.update(name, version, true, None).await.map(drop)
     }
 
-    async fn set_enabled(&self, name: &str, version: &str, enabled: bool) -> Result<()> {
-        self.ask(|| {
-            Box::pin(async move {
-                let attributes = SecretAttributes { enabled: Some(enabled), ..SecretAttributes::default() };
-                let parameters = UpdateSecretPropertiesParameters {
-                    secret_attributes: Some(attributes),
-                    ..UpdateSecretPropertiesParameters::default()
-                };
-                let options = SecretClientUpdateSecretPropertiesOptions {
-                    secret_version: Some(version.to_owned()),
-                    ..SecretClientUpdateSecretPropertiesOptions::default()
-                };
-                self.client.update_secret_properties(name, parameters.try_into()?, Some(options)).await.map(drop)
+    /// False where there is no such version, or it is deleted just now.
+    async fn update(
+        &self,
+        name: &str,
+        version: &str,
+        enabled: bool,
+        tags: Option<&HashMap<String, String>>,
+    ) -> Result<bool> {
+        let answer = self
+            .ask(|| {
+                Box::pin(async move {
+                    let attributes = SecretAttributes { enabled: Some(enabled), ..SecretAttributes::default() };
+                    let parameters = UpdateSecretPropertiesParameters {
+                        secret_attributes: Some(attributes),
+                        tags: tags.cloned(),
+                        ..UpdateSecretPropertiesParameters::default()
+                    };
+                    let options = SecretClientUpdateSecretPropertiesOptions {
+                        secret_version: Some(version.to_owned()),
+                        ..SecretClientUpdateSecretPropertiesOptions::default()
+                    };
+                    self.client.update_secret_properties(name, parameters.try_into()?, Some(options)).await.map(drop)
+                })
             })
-        })
-        .await
-        .map_err(|fault| about(fault, name))
+            .await;
+        match answer {
+            Ok(()) => Ok(true),
+            Err(fault) if matches!(fault.status, Some(404 | 409)) => Ok(false),
+            Err(fault) => Err(about(fault, name)),
+        }
     }
 
-    /// The versions of a secret, and whether each can be read.
-    pub(crate) async fn versions(&self, name: &str) -> Result<Vec<(String, bool)>> {
-        self.ask(|| {
-            Box::pin(async move {
-                let pager = self.client.list_secret_properties_versions(name, None)?;
-                let rows = bounded(pager).await?;
-                Ok(rows
-                    .into_iter()
-                    .filter_map(|row| {
-                        let version = row.resource_id().ok()?.version?;
-                        let enabled = row.attributes.and_then(|attributes| attributes.enabled).unwrap_or(true);
-                        Some((version, enabled))
-                    })
-                    .collect())
+    /// The versions of a secret, in no order; none where there is no such secret.
+    pub(crate) async fn versions(&self, name: &str) -> Result<Vec<Version>> {
+        let rows = self
+            .ask(|| Box::pin(async move { bounded(self.client.list_secret_properties_versions(name, None)?).await }));
+        let rows = match rows.await {
+            Err(fault) if fault.status == Some(404) && fault.code != "VaultNotFound" => return Ok(Vec::new()),
+            rows => rows.map_err(|fault| about(fault, name))?,
+        };
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let id = row.resource_id().ok()?.version?;
+                let (created, enabled) = match row.attributes {
+                    Some(attributes) => (attributes.created, attributes.enabled),
+                    None => (None, None),
+                };
+                let created = UnixTime(created.map(OffsetDateTime::unix_timestamp).unwrap_or_default());
+                Some(Version { id, created, tags: row.tags.unwrap_or_default(), enabled: enabled.unwrap_or(true) })
             })
-        })
-        .await
-        .map_err(|fault| about(fault, name))
+            .collect())
     }
 
     /// Every secret of the vault, without values.
@@ -206,6 +239,7 @@ impl Vault {
             .into_iter()
             .map(|row| Listed {
                 name: row.resource_id().map(|id| id.name).unwrap_or_default(),
+                content_type: row.content_type.clone().unwrap_or_default(),
                 tags: row.tags.unwrap_or_default(),
                 enabled: row.attributes.and_then(|attributes| attributes.enabled).unwrap_or(true),
             })

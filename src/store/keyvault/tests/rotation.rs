@@ -1,0 +1,358 @@
+//! A new key for the records of a vault that several hosts use.
+
+use http::Method;
+
+use super::*;
+use crate::store::rotation::{Known, Moved, Standing};
+use crate::store::seal::Sealer;
+
+/// Hosts that read one source, and what each has beside the vault.
+fn hosts(source: &Arc<Several>) -> (Host, Host) {
+    let host = || Host { keys: source.clone(), ..Host::new() };
+    (host(), host())
+}
+
+fn facts(consented_on: i64) -> GrantFacts {
+    GrantFacts { consented_on: NOW.plus(consented_on), ..grant_facts() }
+}
+
+async fn with_three_grants(lab: &Lab, host: &Host) {
+    let store = lab.store(host);
+    for number in [1, 2, 3] {
+        let (key, access) = (grant_key(number), AccessToken::new("not-a-real-access-token"));
+        store.put_grant(&key, &token(1), &grant_facts(), Expect::Absent).await.unwrap();
+        store.put_token(&token_key(number, "graph"), &access, &token_facts()).await.unwrap();
+    }
+    store.put_pending(&pending(7), NOW).await.unwrap();
+}
+
+/// Everything that is kept, as a process with nothing in memory finds it.
+async fn read_all(lab: &Lab, host: &Host) -> Vec<String> {
+    let store = lab.store(host);
+    let mut found = Vec::new();
+    for number in [1, 2, 3] {
+        let grant = store.grant(&grant_key(number)).await.unwrap().unwrap();
+        let token = store.token(&token_key(number, "graph")).await.unwrap();
+        let access = token.as_ref().map_or("none", |token| token.token.expose());
+        found.push(format!("{} {} {access}", grant.generation, grant.refresh_token.expose()));
+    }
+    assert_eq!(store.tenants(&app(), None, 10).await.unwrap(), [tenant(1), tenant(2), tenant(3)]);
+    found
+}
+
+async fn rotate(store: &KeyVaultStore) {
+    store.add(None).await.unwrap();
+    store.switch(None).await.unwrap();
+    finish(store).await;
+}
+
+async fn finish(store: &KeyVaultStore) {
+    while store.move_some(64).await.unwrap().seen > 0 {}
+    store.settle().await.unwrap();
+    store.retire(None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_of_a_change_of_keys_can_be_the_last_and_can_be_done_again() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let (one, two) = hosts(&source);
+    with_three_grants(&lab, &one).await;
+    let (before, elsewhere) = (read_all(&lab, &one).await, read_all(&lab, &two).await);
+    let same = async || {
+        assert_eq!(read_all(&lab, &one).await, before);
+        assert_eq!(read_all(&lab, &two).await, elsewhere);
+        assert!(lab.store(&one).pending(&app(), &[7; 32]).await.unwrap().is_some());
+    };
+    // Each time a new process that knows nothing.
+    let store = || lab.store(&one);
+    assert_eq!((store().grants().await.unwrap(), store().has_copies()), (3, true));
+    assert_eq!(store().add(None).await.unwrap(), Known::HereOnly);
+    assert_eq!(store().add(None).await.unwrap(), Known::Everywhere);
+    assert_eq!((source.held(), store().held().await.unwrap()), (vec![1, 2], 2));
+    assert_eq!(store().standing().await.unwrap(), None);
+    same().await;
+    store().switch(None).await.unwrap();
+    same().await;
+    assert_eq!(store().switch(None).await.unwrap_err().kind(), ErrorKind::StoreConflict);
+    for left in [3, 2, 1, 0] {
+        assert_eq!(store().left().await.unwrap(), left);
+        assert_eq!(store().standing().await.unwrap(), Some(Standing::Moving));
+        assert_eq!(store().move_some(1).await.unwrap(), Moved { seen: left.min(1), unreadable: 0 });
+        same().await;
+    }
+    store().settle().await.unwrap();
+    store().settle().await.unwrap();
+    assert_eq!(store().move_some(1).await.unwrap(), Moved::default());
+    assert_eq!(store().standing().await.unwrap(), Some(Standing::Retiring));
+    same().await;
+    store().retire(None).await.unwrap();
+    store().retire(None).await.unwrap();
+    assert_eq!((source.held(), store().standing().await.unwrap()), (vec![2], None));
+    same().await;
+    for number in [1, 2, 3] {
+        assert_eq!(lab.versions(&store(), number).await, (2, 1), "one that can be read, under the new key");
+    }
+    let words = store().vault.versions(names::STORE).await.unwrap();
+    assert_eq!(words.iter().filter(|word| word.enabled).count(), 1);
+    let old = lab.store(&Host { keys: Arc::new(Several::new(1)), ..Host::new() });
+    let error = old.grant(&grant_key(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StoreKeyWrong);
+    assert!(error.hint().contains("bring the new key to this host"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_with_the_old_key_in_memory_go_on_through_a_change_of_keys() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let (one, two) = hosts(&source);
+    with_three_grants(&lab, &one).await;
+    let (rotating, old) = (lab.store(&one), lab.store(&two));
+    let mut on = 0;
+    let mut generation = 0;
+    let mut use_it = async || {
+        // A consent goes to the vault at once.
+        on += 1;
+        let before = old.grant(&grant_key(1)).await.unwrap().unwrap();
+        assert!(before.generation >= generation);
+        let expect = Expect::Generation(before.generation);
+        assert_eq!(put(&old, 1, &facts(on), expect).await, Written::Yes(before.generation + 1));
+        generation = before.generation + 1;
+        assert_eq!(lab.store(&one).grant(&grant_key(1)).await.unwrap().unwrap().facts, facts(on));
+        old.put_pending(&pending(9), NOW).await.unwrap();
+        assert!(old.pending(&app(), &[9; 32]).await.unwrap().is_some());
+        assert!(old.grant(&grant_key(3)).await.unwrap().is_some());
+    };
+    use_it().await;
+    rotating.add(None).await.unwrap();
+    rotating.switch(None).await.unwrap();
+    use_it().await;
+    while rotating.move_some(1).await.unwrap().seen > 0 {
+        use_it().await;
+    }
+    rotating.settle().await.unwrap();
+    rotating.retire(None).await.unwrap();
+    use_it().await;
+    rotate(&rotating).await;
+    use_it().await;
+    assert_eq!(lab.versions(&rotating, 1).await.1, 1);
+    // Who has not got the key is told, and goes on as soon as it is there.
+    let bare = Arc::new(Several::new(3));
+    let left_out = lab.store(&Host { keys: bare.clone(), ..Host::new() });
+    assert!(left_out.grant(&grant_key(1)).await.is_ok());
+    rotate(&rotating).await;
+    assert_eq!(source.held(), [4]);
+    let error = left_out.grant(&grant_key(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StoreKeyWrong);
+    bare.hold(&[3, 4]);
+    assert!(left_out.grant(&grant_key(1)).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_off_through_changes_opens_what_it_left_and_keeps_its_newer_token() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let (one, two) = hosts(&source);
+    with_three_grants(&lab, &one).await;
+    let off = lab.store(&two);
+    read_all(&lab, &two).await;
+    // Newer than the vault's by a rotation, which stays on the host for a week.
+    put(&off, 8, &grant_facts(), Expect::Generation(1)).await;
+    off.put_token(&token_key(1, "graph"), &AccessToken::new("not-a-real-token-of-two"), &token_facts()).await.unwrap();
+    off.put_pending(&pending(5), NOW).await.unwrap();
+    let beside = off.seal_beside("label", b"beside").await.unwrap().unwrap();
+    drop(off);
+    for _ in 0..2 {
+        rotate(&lab.store(&one)).await;
+    }
+    assert_eq!(source.held(), [3]);
+    // Each a process of its own, which begins with something else.
+    let store = lab.store(&two);
+    assert_eq!(store.open_beside("label", &beside).await.unwrap().unwrap().as_slice(), b"beside");
+    assert!(lab.store(&two).pending(&app(), &[5; 32]).await.unwrap().is_some());
+    let cached = lab.store(&two).token(&token_key(1, "graph")).await.unwrap().unwrap();
+    assert_eq!(cached.token.expose(), "not-a-real-token-of-two");
+    let store = lab.store(&two);
+    assert_eq!(token_of(&store).await, token(8).expose(), "the mover's version went over a newer token");
+    assert!(!store.is_current_beside("label", &beside).await.unwrap());
+    let anew = store.seal_beside("label", b"beside").await.unwrap().unwrap();
+    assert!(lab.store(&two).is_current_beside("label", &anew).await.unwrap());
+    // It is under the new key itself now, and asks no vault for it.
+    lab.told(json!({ "firewall": true })).await;
+    assert!(lab.store(&two).token(&token_key(1, "graph")).await.unwrap().is_some());
+}
+
+/// Lets `what` happen on another host just before this one's next request of a kind goes out, while it moves grant 1.
+async fn moved_while(lab: &Lab, method: Method, what: impl FnOnce(KeyVaultStore) -> BoxFuture<'static, ()>) -> Host {
+    let source = Arc::new(Several::new(1));
+    let (one, two) = hosts(&source);
+    with_three_grants(lab, &one).await;
+    let (mover, other) = (lab.store(&one), lab.store(&two));
+    other.grant(&grant_key(1)).await.unwrap();
+    mover.add(None).await.unwrap();
+    mover.switch(None).await.unwrap();
+    let name = mover.name(&grant_key(1));
+    *one.before.lock().unwrap() = Some((method, format!("/secrets/{name}"), what(other)));
+    finish(&mover).await;
+    assert!(one.before.lock().unwrap().is_none(), "it never came to that");
+    one
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_revoked_while_it_is_moved_does_not_come_back() {
+    for method in [Method::PUT, Method::PATCH] {
+        let lab = Lab::new();
+        let revoke =
+            |other: KeyVaultStore| async move { assert!(other.remove_grant(&grant_key(1)).await.unwrap()) }.boxed();
+        let one = moved_while(&lab, method, revoke).await;
+        let store = lab.store(&one);
+        assert!(store.grant(&grant_key(1)).await.unwrap().is_none());
+        assert_eq!(store.tenants(&app(), None, 10).await.unwrap(), [tenant(2), tenant(3)]);
+        assert!(store.vault.versions(&store.name(&grant_key(1))).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_deleted_and_kept_while_it_is_moved_is_not_recovered() {
+    for method in [Method::PUT, Method::PATCH] {
+        let lab = Lab::new();
+        let delete = |other: KeyVaultStore| {
+            async move { assert!(other.vault.delete(&other.name(&grant_key(1))).await.unwrap()) }.boxed()
+        };
+        let one = moved_while(&lab, method, delete).await;
+        let store = lab.store(&one);
+        assert!(store.grant(&grant_key(1)).await.unwrap().is_none());
+        assert!(store.vault.is_recoverable(&store.name(&grant_key(1))).await.unwrap());
+        // And a consent brings it back as one that opens.
+        put(&store, 9, &facts(9), Expect::Absent).await;
+        assert_eq!((token_of(&store).await.as_str(), lab.versions(&store, 1).await.1), (token(9).expose(), 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_while_its_grant_is_moved_is_what_holds() {
+    for method in [Method::PUT, Method::PATCH] {
+        let lab = Lab::new();
+        let consent = |other: KeyVaultStore| {
+            async move { assert_eq!(put(&other, 9, &facts(9), Expect::Generation(1)).await, Written::Yes(2)) }.boxed()
+        };
+        let one = moved_while(&lab, method.clone(), consent).await;
+        let grant = lab.store(&one).grant(&grant_key(1)).await.unwrap().unwrap();
+        assert_eq!((grant.refresh_token.expose(), grant.facts), (token(9).expose(), facts(9)), "{method}");
+        assert_eq!(lab.versions(&lab.store(&one), 1).await.1, 1, "{method}: an older version can still be read");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kill_leaves_in_the_middle_of_a_move_is_passed_over_and_brought_to_its_end() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let (one, two) = hosts(&source);
+    with_three_grants(&lab, &one).await;
+    let store = lab.store(&one);
+    store.add(None).await.unwrap();
+    store.switch(None).await.unwrap();
+    let keys = store.keys().await.unwrap();
+    let half_moved = async |number| {
+        let (name, found) = (store.name(&grant_key(number)), lab.found(&store, number).await);
+        let tags = record::moved(&found.tags, &found.version, &keys.meta.mark());
+        let new = New { value: "psam1.half.done", content_type: record::SEALED_TYPE, tags, ends: None };
+        (name.clone(), new.tags.clone(), store.vault.set_aside(&name, &new).await.unwrap())
+    };
+    let before = read_all(&lab, &two).await;
+    let (_, _, left) = half_moved(1).await;
+    assert!(left.is_some());
+    assert_eq!(read_all(&lab, &two).await, before);
+    // And one whose secret was purged, and made anew by the write.
+    let (name, tags, _) = half_moved(2).await;
+    lab.store(&two).remove_grant(&grant_key(2)).await.unwrap();
+    let new = New { value: "psam1.half.done", content_type: record::SEALED_TYPE, tags, ends: None };
+    assert!(store.vault.set_aside(&name, &new).await.unwrap().is_some());
+    assert!(lab.store(&two).grant(&grant_key(2)).await.unwrap().is_none());
+    // A consent that comes then holds, and the move goes on from it.
+    put(&lab.store(&two), 9, &facts(9), Expect::Generation(1)).await;
+    finish(&store).await;
+    assert!(store.vault.versions(&name).await.unwrap().is_empty());
+    assert_eq!((token_of(&lab.store(&one)).await.as_str(), lab.versions(&store, 1).await.1), (token(9).expose(), 1));
+    assert!(lab.store(&two).grant(&grant_key(3)).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_looked_at_the_key_before_it_changed_is_not_left_behind() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let (one, two) = hosts(&source);
+    with_three_grants(&lab, &one).await;
+    let (writer, other) = (lab.store(&one), lab.store(&two));
+    let name = writer.name(&grant_key(1));
+    let change = async move { rotate(&other).await }.boxed();
+    *one.before.lock().unwrap() = Some((Method::PUT, format!("/secrets/{name}"), change));
+    put(&writer, 9, &facts(9), Expect::Generation(1)).await;
+    let alone = Host { keys: Arc::new(Several::new(2)), ..Host::new() };
+    assert_eq!(token_of(&lab.store(&alone)).await, token(9).expose());
+    let found = lab.found(&writer, 1).await;
+    let new = Sealer::new(crate::store::fixtures::key_of(2).expose());
+    assert!(record::open(Some(&new), &grant_key(1), &found, NOW).is_ok(), "it is under the old key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_that_change_the_key_in_the_same_moment_lose_nothing() {
+    let lab = Lab::new();
+    let (first, second) = (Arc::new(Several::new(1)), Arc::new(Several::new(1)));
+    let one = Host { keys: first.clone(), ..Host::new() };
+    let two = Host { keys: second.clone(), ..Host::new() };
+    with_three_grants(&lab, &one).await;
+    first.hold(&[1, 2]);
+    second.hold(&[1, 3]);
+    let (winner, loser) = (lab.store(&one), lab.store(&two));
+    let word_of_one = async move {
+        winner.switch(None).await.unwrap();
+        winner.move_some(1).await.unwrap();
+    };
+    *two.before.lock().unwrap() = Some((Method::PUT, names::STORE.to_owned(), word_of_one.boxed()));
+    loser.switch(None).await.unwrap();
+    // As a source is that still knows of both.
+    for source in [&first, &second] {
+        source.hold(&[1, 2, 3]);
+    }
+    read_all(&lab, &one).await;
+    finish(&loser).await;
+    second.hold(&[3]);
+    read_all(&lab, &two).await;
+    assert_eq!(lab.store(&two).standing().await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_with_no_key_is_counted_and_left_as_it_is() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let (one, _) = hosts(&source);
+    with_three_grants(&lab, &one).await;
+    let store = lab.store(&one);
+    let found = lab.found(&store, 2).await;
+    let new = New {
+        value: &format!("{}x", *found.value),
+        content_type: record::SEALED_TYPE,
+        tags: found.tags.clone(),
+        ends: None,
+    };
+    store.vault.set(&store.name(&grant_key(2)), &new).await.unwrap();
+    store.add(None).await.unwrap();
+    store.switch(None).await.unwrap();
+    assert_eq!(store.move_some(64).await.unwrap(), Moved { seen: 3, unreadable: 1 });
+    assert_eq!(store.move_some(64).await.unwrap(), Moved::default());
+    finish(&store).await;
+    assert_eq!(*lab.found(&store, 2).await.value, format!("{}x", *found.value));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_values_are_bare_only_what_lies_beside_the_vault_gets_a_new_key() {
+    let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
+    let host = Host { keys: source.clone(), format: Format::Plain, ..Host::new() };
+    with_three_grants(&lab, &host).await;
+    let store = lab.store(&host);
+    let rotation = store.rotation().unwrap();
+    assert!(!rotation.has_copies());
+    rotation.switch(None).await.unwrap();
+    while rotation.move_some(64).await.unwrap().seen > 0 {}
+    rotation.settle().await.unwrap();
+    rotation.retire(None).await.unwrap();
+    assert_eq!(source.held(), [2]);
+    assert_eq!(read_all(&lab, &host).await.len(), 3);
+    assert_eq!(lab.versions(&store, 1).await, (1, 1));
+    assert!(store.vault.versions(names::STORE).await.unwrap().is_empty());
+}
