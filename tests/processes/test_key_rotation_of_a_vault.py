@@ -14,8 +14,9 @@ from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
 from harness.key_vault import official_client
+from harness.keyring import Keyring
 from processes.fleet import Fleet
-from processes.test_key_sources import refused
+from processes.test_key_sources import KEYRING, keys_in, refused
 
 KEY = "partnersam-key"
 
@@ -95,7 +96,6 @@ def consent(host: Cli, emulator: Emulator) -> str:
     token = emulator.seed_grants(partner["user"]["upn"])[0]["refresh_token"]
     tenant: str = partner["tenant"]["id"]
     host("import", tenant, "--for", "graph", stdin=token).expect()
-    host("audit", "verify").expect()
     return tenant
 
 
@@ -243,7 +243,7 @@ def test_two_hosts_that_put_a_key_into_a_vault_at_once_agree_on_one(
     hosts = hosts_of_a_key_in_the_vault
     one, two = hosts.host("one"), hosts.host("two")
     # The first key of all is put there in the same manner.
-    emulator.control(delay_ms=200, path=f"/secrets/{KEY}")
+    emulator.control(delay_ms=100, path=f"/secrets/{KEY}")
     partners = emulator.add_partners(2)
     tokens = [emulator.seed_grants(each["user"]["upn"])[0]["refresh_token"] for each in partners]
     names = [each["tenant"]["id"] for each in partners]
@@ -257,7 +257,7 @@ def test_two_hosts_that_put_a_key_into_a_vault_at_once_agree_on_one(
         works(host, *names)
     assert len(keys_in_the_vault(emulator)) == 1
 
-    emulator.control(delay_ms=200, path=f"/secrets/{KEY}")
+    emulator.control(delay_ms=100, path=f"/secrets/{KEY}")
     before = keys_in_the_vault(emulator)
     with one.start("key", "rotate", "--json") as first, two.start("key", "rotate", "--json") as second:
         codes = [first.wait(120), second.wait(120)]
@@ -273,6 +273,63 @@ def test_two_hosts_that_put_a_key_into_a_vault_at_once_agree_on_one(
     assert (len(after), set(after) & set(before)) == (1, set())
     for host in (one, two):
         works(host, *names)
+
+
+def test_a_key_that_another_host_wrote_over_is_found_and_not_disabled(
+    hosts_of_a_key_in_the_vault: Fleet, emulator: Emulator
+) -> None:
+    """As a host leaves it that was held up after it had read, and killed after it had written."""
+    hosts = hosts_of_a_key_in_the_vault
+    (partner,) = hosts.consents(1)
+    one, two = hosts.host("one"), hosts.host("two")
+    (old,) = keys_in_the_vault(emulator)
+    rotate(one)
+    (new,) = keys_in_the_vault(emulator)
+    one("key", "make", hosts.folder / "never-used").expect()
+    (other,) = lines(hosts.folder / "never-used")
+    with official_client(emulator) as others:
+        written = others.set_secret(KEY, f"{old}\n{other}\n").properties.version
+        for host in (one, two):
+            works(host, partner)
+        rotate(one)
+        assert new not in keys_in_the_vault(emulator)
+        works(two, partner)
+        # It may be the key that another host is about to use.
+        assert others.get_secret(KEY, written).value == f"{old}\n{other}\n"
+
+
+def test_hosts_of_bare_values_that_share_a_key_go_on(hosts_of_a_key_in_the_vault: Fleet, emulator: Emulator) -> None:
+    hosts = hosts_of_a_key_in_the_vault
+    for name in ("one", "two"):
+        configure(hosts, name, 'key = "keyvault://emulator"\n[vault]\nformat = "plain"')
+    one, two = hosts.host("one"), hosts.host("two")
+    partner = consent(one, emulator)
+    works(two, partner)
+    cached = two("token", partner, "--for", "graph", "--fresh").expect().stdout
+    for _ in range(2):
+        done = rotate(one)
+        assert (done["moved"], done["prepared_only"], done["old_key_removed"]) == (0, False, True)
+    assert two("token", partner, "--for", "graph").expect().stdout == cached
+    for host in (one, two):
+        works(host, partner)
+
+
+@KEYRING
+def test_a_host_s_keyring_keeps_the_vault_s_key_alone(tmp_path: Path, emulator: Emulator, keyring: Keyring) -> None:
+    hosts = Fleet(tmp_path, emulator, "keyvault://emulator")
+    hosts.key.unlink()
+    one = hosts.host("one").with_env(**keyring.env)
+    (hosts.folder / "one" / "key").unlink(missing_ok=True)
+    partner = consent(one, emulator)
+    works(one, partner)
+    before = keys_in(keyring)
+    assert len({bytes(key) for key in before}) == 1, "the file beside the vault has a key of its own"
+    assert rotate(one)["prepared_only"]
+    assert rotate(one)["moved"] == 1
+    after = keys_in(keyring)
+    assert {len(key) for key in after} == {32}
+    assert not set(after) & set(before)
+    works(one, partner)
 
 
 @pytest.mark.soak(8)

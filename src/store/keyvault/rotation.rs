@@ -192,6 +192,7 @@ impl KeyRotation for KeyVaultStore {
             let asked = meta.clone();
             let retire = move |source: &dyn KeyProvider| asked.said().retire(source, into.as_deref());
             let is_alone = self.keys.with_source(retire).await?;
+            self.local.retire_own().await?;
             if meta.standing() == Some(Standing::Retiring) {
                 self.keys.say(&self.vault, meta.retired()).await?;
                 if let Err(error) = self.disable_older_words(&*self.fresh_keys().await?, &chain).await {

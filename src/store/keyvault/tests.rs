@@ -5,7 +5,7 @@
 mod rotation;
 
 use std::sync::LazyLock;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use partnersam_emulator::{Emulator, Options, Ready};
 use serde_json::{Value, json};

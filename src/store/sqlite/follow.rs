@@ -83,7 +83,7 @@ impl SqliteStore {
             let Some(check) = &meta.key_check else { return Ok(None) };
             let is_the_vaults = meta.store_id == lead.store_id
                 && rows::check_key(&Sealer::new(lead.key.expose()), &meta.store_id, check).is_ok();
-            let is_settled = meta.previous.is_none() && !meta.is_retiring && schema::asked_as(connection)?.is_none();
+            let is_settled = meta.previous.is_none() && !meta.is_retiring;
             Ok(match (is_the_vaults, is_settled) {
                 (true, true) => None,
                 (true, false) => Some(Step::Move),
@@ -102,15 +102,16 @@ impl SqliteStore {
             while self.move_some(AT_ONCE).await?.seen > 0 {}
             self.settle().await?;
         }
-        self.write(|open| schema::put_retired(open.connection)).await?;
-        self.retire_own().await
+        self.retire_own().await?;
+        self.write(|open| schema::put_retired(open.connection)).await
     }
 
-    /// A source that keeps a key for each store has one that was this file's alone.
-    async fn retire_own(&self) -> Result<()> {
-        let Some(asked_as) = self.read(schema::asked_as).await? else { return Ok(()) };
-        off_thread(&self.0, move |place| place.retire_own(&asked_as)).await?;
-        self.write(|open| schema::forget_asked_as(open.connection)).await
+    /// A source that keeps a key for each store has one that was this file's alone: it is not to outlive the vault's, and becomes the same.
+    pub(crate) async fn retire_own(&self) -> Result<()> {
+        match self.read(schema::asked_as).await? {
+            Some(asked_as) => off_thread(&self.0, move |place| place.retire_own(&asked_as)).await,
+            None => Ok(()),
+        }
     }
 }
 

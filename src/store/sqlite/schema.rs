@@ -85,6 +85,7 @@ const MOVED_TO: &str = "moved_to";
 /// The keys before those, sealed with the one in use, for files beside this one; only where this file lies beside a vault and follows its key.
 const FORMER_KEYS: &str = "former_keys";
 /// The `store_id` by which the source was asked for the key, before this file followed a vault's.
+#[cfg(feature = "keyvault")]
 const ASKED_AS: &str = "asked_as";
 /// There while the source may still hold a key that is not the store's any more.
 const RETIRING: &str = "retiring";
@@ -210,16 +211,10 @@ pub(super) fn adopt(connection: &Connection, new: &NewKey, store_id: &str) -> Re
     put(connection, "key_check", &new.check)
 }
 
-/// Under which id the source may still hold a key of this file that is of no use any more.
+/// Under which id the source may hold a key, too, since before this file followed a vault's.
 #[cfg(feature = "keyvault")]
 pub(super) fn asked_as(connection: &Connection) -> Result<Option<String>> {
     Ok(get(connection, ASKED_AS)?.and_then(|value| String::from_utf8(value).ok()))
-}
-
-/// The source holds nothing under it any more.
-#[cfg(feature = "keyvault")]
-pub(super) fn forget_asked_as(connection: &Connection) -> Result<()> {
-    remove(connection, ASKED_AS)
 }
 
 /// The last grant that was moved.

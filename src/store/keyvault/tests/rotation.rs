@@ -33,6 +33,7 @@ async fn read_all(lab: &Lab, host: &Host) -> Vec<String> {
     for number in [1, 2, 3] {
         let grant = store.grant(&grant_key(number)).await.unwrap().unwrap();
         let token = store.token(&token_key(number, "graph")).await.unwrap();
+        // EXPOSE: compared with what was put in.
         let access = token.as_ref().map_or("none", |token| token.token.expose());
         found.push(format!("{} {} {access}", grant.generation, grant.refresh_token.expose()));
     }
@@ -168,6 +169,7 @@ async fn a_host_that_was_off_through_changes_opens_what_it_left_and_keeps_its_ne
     assert_eq!(store.open_beside("label", &beside).await.unwrap().unwrap().as_slice(), b"beside");
     assert!(lab.store(&two).pending(&app(), &[5; 32]).await.unwrap().is_some());
     let cached = lab.store(&two).token(&token_key(1, "graph")).await.unwrap().unwrap();
+    // EXPOSE: compared with what was put in.
     assert_eq!(cached.token.expose(), "not-a-real-token-of-two");
     let store = lab.store(&two);
     assert_eq!(token_of(&store).await, token(8).expose(), "the mover's version went over a newer token");
@@ -222,6 +224,7 @@ async fn a_secret_that_is_deleted_and_kept_while_it_is_moved_is_not_recovered() 
         assert!(store.vault.is_recoverable(&store.name(&grant_key(1))).await.unwrap());
         // And a consent brings it back as one that opens.
         put(&store, 9, &facts(9), Expect::Absent).await;
+        // EXPOSE: compared with what was put in.
         assert_eq!((token_of(&store).await.as_str(), lab.versions(&store, 1).await.1), (token(9).expose(), 1));
     }
 }
@@ -235,6 +238,7 @@ async fn a_consent_while_its_grant_is_moved_is_what_holds() {
         };
         let one = moved_while(&lab, method.clone(), consent).await;
         let grant = lab.store(&one).grant(&grant_key(1)).await.unwrap().unwrap();
+        // EXPOSE: compared with what was put in.
         assert_eq!((grant.refresh_token.expose(), grant.facts), (token(9).expose(), facts(9)), "{method}");
         assert_eq!(lab.versions(&lab.store(&one), 1).await.1, 1, "{method}: an older version can still be read");
     }
@@ -269,6 +273,7 @@ async fn what_a_kill_leaves_in_the_middle_of_a_move_is_passed_over_and_brought_t
     put(&lab.store(&two), 9, &facts(9), Expect::Generation(1)).await;
     finish(&store).await;
     assert!(store.vault.versions(&name).await.unwrap().is_empty());
+    // EXPOSE: compared with what was put in.
     assert_eq!((token_of(&lab.store(&one)).await.as_str(), lab.versions(&store, 1).await.1), (token(9).expose(), 1));
     assert!(lab.store(&two).grant(&grant_key(3)).await.unwrap().is_some());
 }
@@ -284,6 +289,7 @@ async fn a_write_that_looked_at_the_key_before_it_changed_is_not_left_behind() {
     *one.before.lock().unwrap() = Some((Method::PUT, format!("/secrets/{name}"), change));
     put(&writer, 9, &facts(9), Expect::Generation(1)).await;
     let alone = Host { keys: Arc::new(Several::new(2)), ..Host::new() };
+    // EXPOSE: compared with what was put in.
     assert_eq!(token_of(&lab.store(&alone)).await, token(9).expose());
     let found = lab.found(&writer, 1).await;
     let new = Sealer::new(crate::store::fixtures::key_of(2).expose());
