@@ -40,10 +40,12 @@ pub(super) enum Fared {
 /// Which version of a secret holds.
 pub(super) fn look(versions: &[Version]) -> Looked<'_> {
     let is_moving = |version: &Version| !version.enabled && record::is_moving(&version.tags);
-    // Of two in the same second: one that is on its way was written over what was there.
-    let Some(latest) = versions.iter().max_by_key(|version| (version.created, is_moving(version))) else {
-        return Looked::Nothing;
+    // Of two in the same second: what was moved from was there before what was moved to, and a consent of another host is newer than both.
+    let is_moved = |version: &Version| versions.iter().any(|each| record::same_as(&each.tags).contains(&version.id));
+    let order = |version: &&Version| {
+        (version.created, is_moving(version), !is_moved(version), !record::is_moving(&version.tags))
     };
+    let Some(latest) = versions.iter().max_by_key(order) else { return Looked::Nothing };
     if !is_moving(latest) {
         return if latest.enabled { Looked::Latest(&latest.id) } else { Looked::Disabled };
     }

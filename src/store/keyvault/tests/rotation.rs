@@ -245,6 +245,24 @@ async fn a_consent_while_its_grant_is_moved_is_what_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consent_of_a_host_that_is_killed_before_it_disables_what_was_before_is_what_holds() {
+    let lab = Lab::new();
+    let consent = |other: KeyVaultStore| {
+        async move {
+            let keys = other.fresh_keys().await.unwrap();
+            let value = record::seal(&keys.sealer, &grant_key(1), &token(9), &facts(9)).unwrap();
+            let tags = record::tags(&grant_key(1), &facts(9), NOW, Some(keys.meta.mark()));
+            let new = New { value: &value, content_type: record::SEALED_TYPE, tags, ends: None };
+            other.vault.set(&other.name(&grant_key(1)), &new).await.unwrap();
+        }
+        .boxed()
+    };
+    let one = moved_while(&lab, Method::PUT, consent).await;
+    // EXPOSE: compared with what was put in.
+    assert_eq!(token_of(&lab.store(&one)).await, token(9).expose());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_kill_leaves_in_the_middle_of_a_move_is_passed_over_and_brought_to_its_end() {
     let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
     let (one, two) = hosts(&source);
@@ -252,7 +270,7 @@ async fn what_a_kill_leaves_in_the_middle_of_a_move_is_passed_over_and_brought_t
     let store = lab.store(&one);
     store.add(None).await.unwrap();
     store.switch(None).await.unwrap();
-    let keys = store.keys().await.unwrap();
+    let keys = store.fresh_keys().await.unwrap();
     let half_moved = async |number| {
         let (name, found) = (store.name(&grant_key(number)), lab.found(&store, number).await);
         let tags = record::moved(&found.tags, &found.version, &keys.meta.mark());
@@ -269,6 +287,15 @@ async fn what_a_kill_leaves_in_the_middle_of_a_move_is_passed_over_and_brought_t
     let new = New { value: "psam1.half.done", content_type: record::SEALED_TYPE, tags, ends: None };
     assert!(store.vault.set_aside(&name, &new).await.unwrap().is_some());
     assert!(lab.store(&two).grant(&grant_key(2)).await.unwrap().is_none());
+    // And one that can be read already, with the one before it.
+    let found = lab.found(&store, 3).await;
+    let value = record::seal(&keys.sealer, &grant_key(3), &token(1), &grant_facts()).unwrap();
+    let tags = record::moved(&found.tags, &found.version, &keys.meta.mark());
+    let (name_of_3, tags_of_3) = (store.name(&grant_key(3)), tags.clone());
+    let new = New { value: &value, content_type: record::SEALED_TYPE, tags, ends: None };
+    let written = store.vault.set_aside(&name_of_3, &new).await.unwrap().unwrap();
+    assert!(store.vault.enable(&name_of_3, &written, &tags_of_3).await.unwrap());
+    assert_eq!(lab.versions(&store, 3).await, (2, 2));
     // A consent that comes then holds, and the move goes on from it.
     put(&lab.store(&two), 9, &facts(9), Expect::Generation(1)).await;
     finish(&store).await;
@@ -276,6 +303,7 @@ async fn what_a_kill_leaves_in_the_middle_of_a_move_is_passed_over_and_brought_t
     // EXPOSE: compared with what was put in.
     assert_eq!((token_of(&lab.store(&one)).await.as_str(), lab.versions(&store, 1).await.1), (token(9).expose(), 1));
     assert!(lab.store(&two).grant(&grant_key(3)).await.unwrap().is_some());
+    assert_eq!(lab.versions(&store, 3).await, (2, 1), "the older version can still be read");
 }
 
 #[tokio::test(flavor = "multi_thread")]
