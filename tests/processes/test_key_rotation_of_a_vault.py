@@ -115,7 +115,6 @@ def test_a_key_is_brought_to_every_host_before_it_is_the_vault_s(hosts: Fleet, e
     keys = [hosts.folder / name / "key" for name in ("one", "two")]
     old = lines(keys[0])
     works(two, *partners)
-    emulator.control(access_token_lifetime=1)
     with one.start("renew", "--watch") as first, two.start("renew", "--watch") as second:
         time.sleep(0.5)
         plan = rotate(one, "--dry-run")
