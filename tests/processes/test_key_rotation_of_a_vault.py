@@ -216,15 +216,15 @@ def test_a_passphrase_makes_another_key_for_all(hosts: Fleet, emulator: Emulator
         (hosts.folder / name / "key").unlink(missing_ok=True)
     one, two = hosts.host("one"), hosts.host("two")
     partner = consent(one, emulator)
-    works(two, partner)
+    two("token", partner, "--for", "graph").expect()
     done = rotate(one)
     assert (done["moved"], done["prepared_only"], done["old_key_removed"]) == (1, False, True)
-    works(two, partner)
+    two("token", partner, "--for", "graph", "--fresh").expect()
     word.write_text(f"{old}\n{new}\n")
     assert rotate(one)["moved"] == 1
     word.write_text(f"{new}\n")
     for host in (one, two):
-        works(host, partner)
+        host("renew", partner).expect()
 
 
 def test_hosts_change_from_files_of_their_own_to_a_vault(hosts: Fleet) -> None:
