@@ -242,7 +242,7 @@ impl Inner {
             self.save_unsaved(*partner).await;
         }
         let keys: Vec<_> = partners.iter().map(|partner| self.key.grant(*partner)).collect();
-        let found = self.store.grants(&keys).await;
+        let found = self.store.grants_together(&keys).await;
         partners.iter().zip(found).map(|(partner, found)| usable(*partner, found?)).collect()
     }
 

@@ -15,6 +15,7 @@ macro_rules! contract {
     ($make:expr) => {
         $crate::store::contract::contract! { $make =>
             a_grant_comes_back_as_it_was_put
+            grants_come_together_in_the_order_they_were_asked_for
             a_write_on_a_stale_generation_is_lost
             of_many_writers_one_wins_each_generation
             a_removed_grant_takes_everything_with_it
@@ -75,6 +76,19 @@ pub(crate) async fn a_grant_comes_back_as_it_was_put(store: Store) {
     assert_eq!(dead, Written::Yes(3));
     let grant = store.grant(&grant_key(1)).await.unwrap().unwrap();
     assert_eq!((grant.facts, grant.refresh_token.expose()), (dead_facts(), refresh_token(1).expose()));
+}
+
+pub(crate) async fn grants_come_together_in_the_order_they_were_asked_for(store: Store) {
+    let keys = [3, 1, 2, 3].map(grant_key);
+    let found = async || -> Vec<Option<u128>> {
+        let grants = store.grants_together(&keys).await.into_iter().map(Result::unwrap);
+        let number = |key| (1..=3).find(|number| grant_key(*number) == key);
+        grants.map(|grant| grant.and_then(|grant| number(grant.key))).collect()
+    };
+    assert_eq!(found().await, [None; 4]);
+    put(&store, 1, &grant_facts(), Expect::Absent).await;
+    put(&store, 3, &grant_facts(), Expect::Absent).await;
+    assert_eq!(found().await, [Some(3), Some(1), None, Some(3)]);
 }
 
 pub(crate) async fn a_write_on_a_stale_generation_is_lost(store: Store) {

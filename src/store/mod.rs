@@ -479,7 +479,7 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>>;
 
     /// [`grant`](Self::grant) of each of `keys`, in their order; as one look where the store can.
-    fn grants<'a>(&'a self, keys: &'a [GrantKey]) -> BoxFuture<'a, Vec<Result<Option<Grant>>>> {
+    fn grants_together<'a>(&'a self, keys: &'a [GrantKey]) -> BoxFuture<'a, Vec<Result<Option<Grant>>>> {
         Box::pin(join_all(keys.iter().map(|key| self.grant(key))))
     }
 

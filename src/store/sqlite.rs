@@ -199,7 +199,7 @@ impl GrantStore for SqliteStore {
         .boxed()
     }
 
-    fn grants<'a>(&'a self, keys: &'a [GrantKey]) -> BoxFuture<'a, Vec<Result<Option<Grant>>>> {
+    fn grants_together<'a>(&'a self, keys: &'a [GrantKey]) -> BoxFuture<'a, Vec<Result<Option<Grant>>>> {
         async move {
             let found = self.read(|connection| records::grants(connection, keys)).await.unwrap_or_default();
             let loaded = if found.is_empty() { None } else { self.keys().await.ok() };
