@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from harness.cli import Cli
 from harness.emulator import Emulator
@@ -33,9 +34,14 @@ class Fleet:
 
     def consents(self, count: int) -> list[str]:
         """Partners that have consented on the first host."""
-        names = []
-        for partner in self.emulator.add_partners(count):
-            token = self.emulator.seed_grants(partner["user"]["upn"])[0]["refresh_token"]
-            self.host("first")("import", partner["tenant"]["id"], "--for", "graph", stdin=token).expect()
-            names.append(partner["tenant"]["id"])
-        return names
+        first = self.host("first")
+        return [consent(first, self.emulator, partner) for partner in self.emulator.add_partners(count)]
+
+
+def consent(host: Cli, emulator: Emulator, partner: dict[str, Any] | None = None) -> str:
+    """A partner, a new one where none is given, that consents on this host, whose audit record begins with it."""
+    partner = partner or emulator.add_partners(1)[0]
+    token = emulator.seed_grants(partner["user"]["upn"])[0]["refresh_token"]
+    tenant: str = partner["tenant"]["id"]
+    host("import", tenant, "--for", "graph", stdin=token).expect()
+    return tenant

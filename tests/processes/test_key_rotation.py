@@ -15,14 +15,9 @@ from harness import canary
 from harness.cli import Cli
 from harness.emulator import Emulator
 from harness.keyring import Keyring
+from processes.keys import lines
 from processes.place import Place
 from processes.test_key_sources import KEYRING, KEYRING_PASSWORD, configure, keys_in, refused
-
-
-def lines(file: Path) -> list[str]:
-    found = file.read_text().splitlines()
-    canary.know("a store", *(line.rpartition(":")[2] for line in found))
-    return found
 
 
 def facts(cli: Cli, *more: str) -> dict[str, Any]:

@@ -5,49 +5,23 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness import canary
-from harness.cli import Cli
 from harness.emulator import Emulator
 from harness.postgres import Postgres
-from processes.fleet import Fleet
+from processes.fleet import Fleet, consent
+from processes.keys import grants, lines, rotate
 from processes.test_key_sources import refused
 
 pytestmark = pytest.mark.needs("postgresql")
-
-
-def lines(file: Path) -> list[str]:
-    found = file.read_text().splitlines()
-    canary.know("a store", *(line.rpartition(":")[2] for line in found))
-    return found
-
-
-def rotate(host: Cli) -> dict[str, Any]:
-    answer: dict[str, Any] = host("key", "rotate", "--json").expect().json
-    return answer
 
 
 def configure(fleet: Fleet, name: str, line: str) -> None:
     folder = fleet.folder / name / ".config" / "partnersam"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(f'client_id = "{fleet.emulator.app()["client_id"]}"\n{line}\n')
-
-
-def consent(host: Cli, emulator: Emulator) -> str:
-    partner = emulator.add_partners(1)[0]
-    token = emulator.seed_grants(partner["user"]["upn"])[0]["refresh_token"]
-    tenant: str = partner["tenant"]["id"]
-    host("import", tenant, "--for", "graph", stdin=token).expect()
-    return tenant
-
-
-def grants(host: Cli) -> dict[str, tuple[int, str]]:
-    found = host("status", "--json").expect().json["grants"]
-    return {each["partner"]: (each["generation"], each["condition"]) for each in found}
 
 
 def test_a_key_is_brought_to_every_host_before_it_is_the_store_s(fleet: Fleet, emulator: Emulator) -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,8 @@ from harness.cli import Cli
 from harness.emulator import Emulator
 from harness.key_vault import official_client
 from harness.keyring import Keyring
-from processes.fleet import Fleet
+from processes.fleet import Fleet, consent
+from processes.keys import grants, lines, rotate
 from processes.test_key_sources import KEYRING, keys_in, refused
 
 KEY = "partnersam-key"
@@ -48,24 +48,8 @@ def configure(hosts: Fleet, name: str, lines: str = "") -> None:
     (folder / "config.toml").write_text(f'client_id = "{hosts.emulator.app()["client_id"]}"\n{audit}\n{lines}\n')
 
 
-def lines(file: Path) -> list[str]:
-    found = file.read_text().splitlines()
-    canary.know("a store", *(line.rpartition(":")[2] for line in found))
-    return found
-
-
 def bring(hosts: Fleet) -> None:
     shutil.copy(hosts.folder / "one" / "key", hosts.folder / "two" / "key")
-
-
-def rotate(host: Cli, *more: str) -> dict[str, Any]:
-    answer: dict[str, Any] = host("key", "rotate", "--json", *more).expect().json
-    return answer
-
-
-def grants(host: Cli) -> dict[str, tuple[int, str]]:
-    found = host("status", "--json").expect().json["grants"]
-    return {each["partner"]: (each["generation"], each["condition"]) for each in found}
 
 
 def usable(emulator: Emulator) -> dict[str, int]:
@@ -98,15 +82,6 @@ def works(host: Cli, *partners: str) -> None:
     for partner in partners:
         host("token", partner, "--for", "graph", "--fresh").expect()
         host("renew", partner).expect()
-
-
-def consent(host: Cli, emulator: Emulator) -> str:
-    """A partner that consents on this host, whose audit record begins with it."""
-    partner = emulator.add_partners(1)[0]
-    token = emulator.seed_grants(partner["user"]["upn"])[0]["refresh_token"]
-    tenant: str = partner["tenant"]["id"]
-    host("import", tenant, "--for", "graph", stdin=token).expect()
-    return tenant
 
 
 def test_a_key_is_brought_to_every_host_before_it_is_the_vault_s(hosts: Fleet, emulator: Emulator) -> None:

@@ -12,6 +12,7 @@ from harness import canary
 from harness.cli import Answer
 from harness.emulator import Emulator
 from harness.keyring import Keyring
+from processes.keys import lines
 from processes.place import Place
 from processes.test_key_sources import KEYRING, configure, keys_in, refused
 
@@ -19,12 +20,6 @@ from processes.test_key_sources import KEYRING, configure, keys_in, refused
 @pytest.fixture
 def place(home: Path, emulator: Emulator) -> Place:
     return Place(home, emulator)
-
-
-def lines(file: Path) -> list[str]:
-    found = file.read_text().splitlines()
-    canary.know("a store", *(line.rpartition(":")[2] for line in found))
-    return found
 
 
 def change(place: Place, source: str) -> dict[str, Any]:
