@@ -281,7 +281,7 @@ impl App {
 
     /// See [`app::App::export_store`].
     pub fn export_store(&self, to: &Path, sealing: &Sealing, interrupt: Interrupt<'_>) -> Result<u64> {
-        self.run(|app| async move { app.export_store(to, sealing).await }, interrupt)
+        self.run(|app| async move { app.export_store(to, sealing, |_, _| {}).await }, interrupt)
     }
 
     /// See [`app::App::import_store`].
@@ -289,10 +289,10 @@ impl App {
         &self,
         from: &Path,
         opening: &Opening,
-        each: impl FnMut(&Arrived) + Send,
+        progress: impl FnMut(usize, usize, &Arrived) + Send,
         interrupt: Interrupt<'_>,
     ) -> Result<Vec<Arrived>> {
-        self.run(|app| async move { app.import_store(from, opening, each).await }, interrupt)
+        self.run(|app| async move { app.import_store(from, opening, progress).await }, interrupt)
     }
 
     /// See [`app::App::key_status`].

@@ -562,6 +562,11 @@ impl Error {
         of_entra.or_else(of_call)
     }
 
+    /// Whether `other` tells of the same answer: the same words, and the same request where there was one.
+    pub fn is_same_answer(&self, other: &Self) -> bool {
+        (self.message(), self.correlation_id()) == (other.message(), other.correlation_id())
+    }
+
     /// Facts around the error, in the order they were added.
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context

@@ -55,7 +55,7 @@ pub(crate) fn export(
     passphrase: Option<&str>,
 ) -> PyResult<Py<PyAny>> {
     let sealing = Sealing::by(recipients, passphrase).map_err(Failure::from)?;
-    let operation = move |app: App| async move { app.export_document(&path, &sealing).await };
+    let operation = move |app: App| async move { app.export_document(&path, &sealing, |_, _| {}).await };
     perform(py, handle, how, operation, hand_over)
 }
 
@@ -72,7 +72,8 @@ pub(crate) fn import(
     let progress = Progress::new(progress);
     let told = progress.clone();
     let operation = move |app: App| async move {
-        let each = |arrived: &Arrived| told.tell(|py, progress| progress.call1(py, (to_python(py, &value(arrived))?,)));
+        let each =
+            |_, _, arrived: &Arrived| told.tell(|py, progress| progress.call1(py, (to_python(py, &value(arrived))?,)));
         app.import_document(&path, &opening, each).await
     };
     perform(py, handle, how, operation, move |py, document| progress.end().and_then(|()| hand_over(py, document)))

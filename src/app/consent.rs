@@ -117,6 +117,21 @@ pub struct Consented {
     pub audiences: Vec<(Audience, Result<Arc<Token>>)>,
 }
 
+impl Consented {
+    /// What failed, each failure once, with the audiences that it is of: one of the app itself is every audience's.
+    pub fn failures(&self) -> Vec<(Vec<&Audience>, &Error)> {
+        let mut failures: Vec<(Vec<&Audience>, &Error)> = Vec::new();
+        for (audience, token) in &self.audiences {
+            let Err(error) = token else { continue };
+            match failures.iter_mut().find(|(_, other)| other.is_same_answer(error)) {
+                Some((audiences, _)) => audiences.push(audience),
+                None => failures.push((vec![audience], error)),
+            }
+        }
+        failures
+    }
+}
+
 impl App {
     /// Makes a consent link. What its reply must match is kept, sealed, in the store, so any process that shares the store can complete it.
     pub async fn begin_consent(&self, request: &ConsentRequest) -> Result<ConsentLink> {

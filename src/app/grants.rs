@@ -47,7 +47,7 @@ impl Condition {
 impl GrantStatus {
     /// How people call the partner: by domain where one is known, else by id.
     pub fn name(&self) -> String {
-        self.facts.domains.first().cloned().unwrap_or_else(|| self.partner.to_string())
+        self.facts.name(self.partner)
     }
 
     /// How the grant is at `now`. Due is also whose turn would come after its end: a clock far ahead made it so.

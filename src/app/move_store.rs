@@ -96,14 +96,10 @@ const ATTEMPTS: u32 = 4;
 impl App {
     /// Writes every grant of this app with its facts, but no access token and no pending consent, into a new file that only the holder of the identity or the passphrase
     /// opens (mode 0600). Gives how many. The grants stay in this store. What is in memory meanwhile is the encrypted file.
+    /// `progress` hears of each grant as it is packed: how many that makes, and which. Nothing is in the file before all are.
     ///
     /// Errors: `InvalidArgument` where the file is there already, or nobody could open it; `AuditUnwritable`; those of the store.
-    pub async fn export_store(&self, to: &Path, sealing: &Sealing) -> Result<u64> {
-        self.export_store_with(to, sealing, |_, _| {}).await
-    }
-
-    /// [`export_store`](Self::export_store), and tells `progress` of each grant as it is packed: how many that makes, and which. Nothing is in the file before all are.
-    pub async fn export_store_with(
+    pub async fn export_store(
         &self,
         to: &Path,
         sealing: &Sealing,
@@ -130,21 +126,11 @@ impl App {
     }
 
     /// Takes the grants of a file that [`export_store`](Self::export_store) made into this store. One that is here and newer is kept, and so is one that was proved with
-    /// MFA where the file's was not. `each` hears of every grant. After a fault or a kill the same call goes on.
+    /// MFA where the file's was not. `progress` hears of every grant, how many that makes, and how many are in the file. After a fault or a kill the same call goes on.
     ///
     /// Errors: `StoreKeyWrong` where the file does not open; `StoreCorrupt` where it is damaged, before anything is taken; `InvalidArgument`; `AuditUnwritable`; those of
     /// the store.
     pub async fn import_store(
-        &self,
-        from: &Path,
-        opening: &Opening,
-        mut each: impl FnMut(&Arrived) + Send,
-    ) -> Result<Vec<Arrived>> {
-        self.import_store_with(from, opening, |_, _, arrived| each(arrived)).await
-    }
-
-    /// [`import_store`](Self::import_store), and `progress` hears with every grant how many that makes and how many are in the file.
-    pub async fn import_store_with(
         &self,
         from: &Path,
         opening: &Opening,
@@ -178,18 +164,13 @@ impl App {
 
 impl App {
     /// [`export_store`](Self::export_store), and the answer as a document.
-    pub async fn export_document(&self, to: &Path, sealing: &Sealing) -> Result<Value> {
-        self.export_document_with(to, sealing, |_, _| {}).await
-    }
-
-    /// [`export_store_with`](Self::export_store_with), and the answer as a document.
-    pub async fn export_document_with(
+    pub async fn export_document(
         &self,
         to: &Path,
         sealing: &Sealing,
         progress: impl FnMut(usize, &Packed) + Send,
     ) -> Result<Value> {
-        let grants = self.export_store_with(to, sealing, progress).await?;
+        let grants = self.export_store(to, sealing, progress).await?;
         let (store, file) = (self.store_location(), to.display().to_string());
         Ok(value(&ExportReport { schema_version: 1, store, file, grants }))
     }
@@ -199,19 +180,9 @@ impl App {
         &self,
         from: &Path,
         opening: &Opening,
-        mut each: impl FnMut(&Arrived) + Send,
-    ) -> Result<Value> {
-        self.import_document_with(from, opening, |_, _, arrived| each(arrived)).await
-    }
-
-    /// [`import_store_with`](Self::import_store_with), and the answer as a document.
-    pub async fn import_document_with(
-        &self,
-        from: &Path,
-        opening: &Opening,
         progress: impl FnMut(usize, usize, &Arrived) + Send,
     ) -> Result<Value> {
-        let all = self.import_store_with(from, opening, progress).await?;
+        let all = self.import_store(from, opening, progress).await?;
         Ok(value(&ImportReport::new(all, self.store_location())))
     }
 }
@@ -233,7 +204,7 @@ impl Inner {
                 if let Some(grant) = self.store.grant(&self.key.grant(*tenant)).await? {
                     packing.add(&grant)?;
                     packed += 1;
-                    progress(packed, &Packed { partner: *tenant, name: name(&grant) });
+                    progress(packed, &Packed { partner: *tenant, name: grant.facts.name(*tenant) });
                 }
             }
             match tenants.last() {
@@ -248,7 +219,7 @@ impl Inner {
 
     async fn take_in(&self, grant: &Grant) -> Result<Arrived> {
         let tenant = grant.key.tenant;
-        let name = name(grant);
+        let name = grant.facts.name(tenant);
         for _ in 0..ATTEMPTS {
             let standing = self.store.grant(&grant.key).await?;
             if let Some(arrival) = standing.as_ref().and_then(|standing| kept(standing, grant)) {
@@ -271,10 +242,6 @@ impl Inner {
         Err(Error::new(ErrorKind::StoreConflict, "import", "the grant changes faster than it can be imported")
             .with_context("partner", tenant))
     }
-}
-
-fn name(grant: &Grant) -> String {
-    grant.facts.domains.first().cloned().unwrap_or_else(|| grant.key.tenant.to_string())
 }
 
 /// Why the grant that is here stays, if it does.

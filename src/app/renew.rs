@@ -153,21 +153,18 @@ impl Inner {
             loop {
                 let ended = tokio::select! {
                     biased;
-                    ended = renewed.next() => ended,
-                    () = &mut first, if is_narrow => {
-                        is_narrow = false;
-                        gate.add_permits(AT_SERVER - 1);
-                        continue;
-                    }
+                    ended = renewed.next() => Some(ended),
+                    () = &mut first, if is_narrow => None,
                     () = tell.closed(), if !gate.is_closed() => {
                         gate.close();
                         continue;
                     }
                 };
-                let Some((partner, result)) = ended else { break };
                 if std::mem::take(&mut is_narrow) {
                     gate.add_permits(AT_SERVER - 1);
                 }
+                let Some(ended) = ended else { continue };
+                let Some((partner, result)) = ended else { break };
                 match result.transpose() {
                     // Nobody may be listening any more: it is renewed all the same.
                     Some(result) => drop(tell.send((seen.len() - passed_over, Renewed { partner, result }))),

@@ -5,24 +5,17 @@
 //! the same is still found, for its version can be read until the store has a key that came after it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::key::{KeyProvider, KeyRequest, StoreKey, has_room};
-use crate::vault::{Found, New, Opening, Vault, Version};
+use crate::vault::{self, Found, MakeOpening, New, Vault, Version};
 
 /// The secret's name where the address names none.
 pub(super) const DEFAULT_NAME: &str = "partnersam-key";
 
 /// How long after its own version a host looks which others there are.
 const SETTLES: Duration = Duration::from_millis(1200);
-
-/// Seconds after which another host's key that nobody took into use is taken for one that came to nothing.
-const FORGOTTEN: i64 = 3600;
-
-/// Makes what a vault is opened with, each time anew: its connections belong to the runtime that asks.
-type MakeOpening = Arc<dyn Fn() -> Result<Opening> + Send + Sync>;
 
 /// See [the module](self).
 pub(super) struct VaultKey {
@@ -40,19 +33,12 @@ impl VaultKey {
         Self { make }
     }
 
-    /// Asks the vault and waits: keys are asked for on threads that may, and have no runtime of their own.
+    /// Asks the vault and waits.
     fn wait<T: Send>(&self, work: impl AsyncFnOnce(Vault, String) -> Result<T> + Send) -> Result<T> {
         let opening = (self.make)()?;
         let name = opening.address.secret().unwrap_or(DEFAULT_NAME).to_owned();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            Error::new(ErrorKind::Internal, "store", "no event loop can be started").with_cause(error)
-        })?;
-        let asked = async {
-            let vault = Vault::new(opening)?;
-            work(vault, name.clone()).await
-        };
-        runtime.block_on(asked).map_err(|error| error.with_context("secret", name))
+        let asked = vault::wait(opening, async |vault| work(vault, name.clone()).await);
+        asked.map_err(|error| error.with_context("secret", name))
     }
 }
 
@@ -197,13 +183,13 @@ impl KeyProvider for VaultKey {
             // A vault keeps every version; what is disabled is given out no more.
             let mut all = all(&vault, &name).await?;
             // Those last that say which keys came before: who is killed here and comes again needs them.
-            all.sort_by_key(|(_, keys)| keys.iter().any(|key| is_same(key, kept)));
+            all.sort_by_key(|(_, keys)| keys.iter().any(|key| key.is(kept)));
             let now = all.iter().map(|(version, _)| version.created).max().unwrap_or_default();
             let dead = || all.iter().flat_map(|(_, keys)| before(keys, kept));
             for (version, keys) in all.iter().filter(|(version, _)| version.id != latest) {
-                // EXPOSE: compared, to see whether another host has just put a key there that it is about to use.
-                let is_known = |key: &StoreKey| is_same(key, kept) || dead().any(|dead| is_same(dead, key));
-                if keys.iter().all(is_known) || now.since(version.created) > FORGOTTEN {
+                // Else another host has just put a key there that it is about to use.
+                let is_known = |key: &StoreKey| key.is(kept) || dead().any(|dead| dead.is(key));
+                if keys.iter().all(is_known) || version.is_forgotten(now) {
                     vault.disable(&name, &version.id).await?;
                 }
             }
@@ -214,10 +200,5 @@ impl KeyProvider for VaultKey {
 
 /// The keys that `kept` came after.
 fn before<'a>(keys: &'a [StoreKey], kept: &StoreKey) -> &'a [StoreKey] {
-    keys.iter().position(|key| is_same(key, kept)).and_then(|at| keys.get(..at)).unwrap_or_default()
-}
-
-fn is_same(one: &StoreKey, other: &StoreKey) -> bool {
-    // EXPOSE: compared.
-    one.expose() == other.expose()
+    keys.iter().position(|key| key.is(kept)).and_then(|at| keys.get(..at)).unwrap_or_default()
 }

@@ -54,10 +54,20 @@ impl StoreKey {
         Self(self.0.clone())
     }
 
+    /// Whether it is the same key.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        // EXPOSE: compared with one that came from a source, too: nobody learns of it who has not got both.
+        self.0 == other.0
+    }
+
+    /// Whether the ones are the others, in their order.
+    pub(crate) fn are(keys: &[Self], others: &[&Self]) -> bool {
+        keys.len() == others.len() && keys.iter().zip(others).all(|(key, other)| key.is(other))
+    }
+
     /// The key behind `in_use` in a source that holds `keys`.
     pub(crate) fn following(keys: &[Self], in_use: &Self) -> Option<Self> {
-        // EXPOSE: compared, to find its place in the source that both came from.
-        let at = keys.iter().position(|key| key.0 == in_use.0)?;
+        let at = keys.iter().position(|key| key.is(in_use))?;
         keys.get(at + 1).map(Self::again)
     }
 
@@ -167,8 +177,8 @@ pub(crate) fn has_room(held: Result<Vec<StoreKey>>, keys: &[&StoreKey]) -> Resul
         Err(missing) if missing.kind() == ErrorKind::StoreKeyMissing => return Ok(true),
         held => held?,
     };
-    // EXPOSE: compared, to see whether they are what an earlier attempt left.
-    if held.iter().map(StoreKey::expose).eq(keys.iter().map(|key| key.expose())) {
+    // What an earlier attempt left.
+    if StoreKey::are(&held, keys) {
         return Ok(false);
     }
     Err(Error::new(ErrorKind::InvalidArgument, "key", "the source to change to holds a key already").with_hint(

@@ -39,7 +39,7 @@ use crate::store::{
     AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, KeyRotation, Lease, PendingConsent,
     StoreCondition, StoredToken, TokenFacts, TokenKey, Turn, Written,
 };
-use crate::vault::{Listed, New, Opening, Purged, Vault};
+use crate::vault::{Listed, MakeOpening, New, Purged, Vault};
 
 /// A copy that is older than this is written anew at the next rotation.
 const WEEK: i64 = 7 * 86_400;
@@ -71,9 +71,6 @@ pub struct VaultManners {
     /// Whether every rotation goes to the vault, because the authority takes a refresh token only once.
     pub writes_every_rotation: bool,
 }
-
-/// Makes the client of a vault; again after a fork, for connections are not shared with a child.
-pub(crate) type MakeOpening = Arc<dyn Fn() -> Result<Opening> + Send + Sync>;
 
 /// See [the module](self).
 pub(crate) struct KeyVaultStore {
@@ -435,14 +432,12 @@ impl GrantStore for KeyVaultStore {
                 let (Some(renew_after), Some(tenant)) = (active, record::tenant(&row.tags)) else { continue };
                 // This host may have renewed it since the vault was last written.
                 let local = self.local.grant(&app.grant(tenant)).await?.map(|grant| grant.facts.renew_after);
-                // Unless a clock far ahead wrote that: what this host says since then is right.
-                let later =
-                    local.map_or(
-                        renew_after,
-                        |local| {
-                            if renew_after > turn.beyond { local } else { local.max(renew_after) }
-                        },
-                    );
+                let later = match local {
+                    None => renew_after,
+                    // A clock far ahead wrote the tag: what this host says since then is right.
+                    Some(local) if renew_after > turn.beyond => local,
+                    Some(local) => local.max(renew_after),
+                };
                 due.push((later, tenant));
             }
             due.retain(|(renew_after, _)| turn.includes(*renew_after));

@@ -109,7 +109,7 @@ pub(crate) fn check_database(uri: &str) -> Result<()> {
 #[cfg(feature = "keyvault")]
 pub(crate) struct VaultStore {
     /// Makes the vault's client.
-    pub(crate) make: keyvault::MakeOpening,
+    pub(crate) make: crate::vault::MakeOpening,
     /// The file for what this host alone needs.
     pub(crate) beside: PathBuf,
     /// How the vault is used.
@@ -223,6 +223,13 @@ pub struct GrantFacts {
     pub taints: Vec<Taint>,
     /// Whether it is still usable.
     pub state: GrantState,
+}
+
+impl GrantFacts {
+    /// How people call the partner whose tenant this is: by domain where one is known, else by id.
+    pub fn name(&self, tenant: TenantId) -> String {
+        self.domains.first().cloned().unwrap_or_else(|| tenant.to_string())
+    }
 }
 
 /// Whether a sign-in used MFA: three answers, for a token that cannot be read is not a no.

@@ -358,6 +358,37 @@ impl Place {
         Ok(())
     }
 
+    /// Whose turn it is, and where they are fewer than `limit` those beyond; claimed by `claimant`, where there is one.
+    async fn in_turn(
+        self: &Arc<Self>,
+        app: &AppKey,
+        turn: Turn,
+        limit: usize,
+        claimant: Option<i32>,
+    ) -> Result<Vec<TenantId>> {
+        let client_id = app.client_id.as_str();
+        let statements = match claimant {
+            None => [records::DUE, records::DUE_BEYOND],
+            Some(_) => [records::CLAIM_DUE, records::CLAIM_BEYOND],
+        };
+        let mut found = Vec::new();
+        for (sql, when) in statements.into_iter().zip([turn.by, turn.beyond]) {
+            let room = limit - found.len();
+            if room == 0 {
+                break;
+            }
+            let room = rows::row_limit(room);
+            let values: Values<'_> =
+                &[(&app.authority, Type::TEXT), (&client_id, Type::TEXT), (&when.0, Type::INT8), (&room, Type::INT8)];
+            let rows = match &claimant {
+                None => self.read(sql, values).await?,
+                Some(number) => self.write_again(sql, &joined(values, &[(number, Type::INT4)])).await?,
+            };
+            found.extend(records::tenants(&rows)?);
+        }
+        Ok(found)
+    }
+
     /// Applies one entry, unless it is stale.
     async fn apply(self: &Arc<Self>, entry: &Entry) -> Result<Outcome> {
         let heading = &entry.heading;
@@ -594,25 +625,7 @@ impl GrantStore for PostgresStore {
     }
 
     fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
-        async move {
-            let client_id = app.client_id.as_str();
-            let ask = async |sql: &str, when: UnixTime, limit: usize| {
-                let limit = rows::row_limit(limit);
-                let values: Values<'_> = &[
-                    (&app.authority, Type::TEXT),
-                    (&client_id, Type::TEXT),
-                    (&when.0, Type::INT8),
-                    (&limit, Type::INT8),
-                ];
-                records::tenants(&self.0.read(sql, values).await?)
-            };
-            let mut due = ask(records::DUE, turn.by, limit).await?;
-            if due.len() < limit {
-                due.extend(ask(records::DUE_BEYOND, turn.beyond, limit - due.len()).await?);
-            }
-            Ok(due)
-        }
-        .boxed()
+        self.0.in_turn(app, turn, limit, None).boxed()
     }
 
     fn claim_due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
@@ -620,24 +633,8 @@ impl GrantStore for PostgresStore {
             if self.0.meta().await?.is_none() {
                 return Ok(Vec::new());
             }
-            let number = self.0.claimant().await?;
-            let client_id = app.client_id.as_str();
-            let claim = async |sql: &str, when: UnixTime, limit: usize| {
-                let limit = rows::row_limit(limit);
-                let values: Values<'_> = &[
-                    (&app.authority, Type::TEXT),
-                    (&client_id, Type::TEXT),
-                    (&when.0, Type::INT8),
-                    (&limit, Type::INT8),
-                    (&number, Type::INT4),
-                ];
-                records::tenants(&self.0.write_again(sql, values).await?)
-            };
-            let mut due = claim(records::CLAIM_DUE, turn.by, limit).await?;
-            if due.len() < limit {
-                due.extend(claim(records::CLAIM_BEYOND, turn.beyond, limit - due.len()).await?);
-            }
-            Ok(due)
+            let claimant = self.0.claimant().await?;
+            self.0.in_turn(app, turn, limit, Some(claimant)).await
         }
         .boxed()
     }

@@ -519,11 +519,13 @@ impl Place {
 
     /// Locks are always taken in this order: keys, then writer or reader.
     fn load_keys(&self) -> Result<Arc<Keys>> {
-        let meta = || {
-            let mut slot = self.reader.lock();
-            self.reader(&mut slot)?.map(|connection| schema::meta(connection)).transpose()
-        };
-        self.keys.load(meta, &self.writer, || self.open_writer()).map_err(|error| self.at(error))
+        self.keys.load(|| self.meta(), &self.writer, || self.open_writer()).map_err(|error| self.at(error))
+    }
+
+    /// What the store says of itself; none where there is none yet.
+    fn meta(&self) -> Result<Option<schema::Meta>> {
+        let mut slot = self.reader.lock();
+        self.reader(&mut slot)?.map(|connection| schema::meta(connection)).transpose()
     }
 
     /// Everything that a write does but the last step.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::clock::UnixTime;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::secret::AccessToken;
 
 pub use address::VaultAddress;
@@ -46,6 +46,17 @@ pub(crate) struct Opening {
     pub(crate) retry: crate::transport::RetryPolicy,
 }
 
+/// Makes what a vault is opened with, each time anew: its connections belong to the runtime that asks, and are not shared with a forked child.
+pub(crate) type MakeOpening = Arc<dyn Fn() -> Result<Opening> + Send + Sync>;
+
+/// Asks the vault and waits: for who runs on a thread that may, and has no runtime of its own.
+pub(crate) fn wait<T>(opening: Opening, work: impl AsyncFnOnce(Vault) -> Result<T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Error::new(ErrorKind::Internal, "store", "no event loop can be started").with_cause(error))?;
+    runtime.block_on(async { work(Vault::new(opening)?).await })
+}
+
 /// A version of a secret, with its value.
 pub(crate) struct Found {
     pub(crate) version: String,
@@ -71,6 +82,16 @@ pub(crate) struct Version {
     pub(crate) created: UnixTime,
     pub(crate) tags: std::collections::HashMap<String, String>,
     pub(crate) enabled: bool,
+}
+
+impl Version {
+    /// Seconds after which what another host wrote and nobody took into use is taken for something that came to nothing.
+    const FORGOTTEN: i64 = 3600;
+
+    /// Whether it is that old, where the newest version was made at `newest`.
+    pub(crate) fn is_forgotten(&self, newest: UnixTime) -> bool {
+        newest.since(self.created) > Self::FORGOTTEN
+    }
 }
 
 /// A new version of a secret.

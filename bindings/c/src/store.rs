@@ -123,7 +123,7 @@ pub unsafe extern "C" fn psam_store_export(
         let passphrase = unsafe { optional_text(passphrase, "passphrase") }?;
         let sealing = Sealing::by(recipients.into_iter().flatten().map(str::to_owned).collect(), passphrase)?;
         let each = move |done, packed: &Packed| progress.tell(done, None, || packed.clone());
-        app.run(|app| async move { app.export_document_with(path, &sealing, each).await }, interrupt)
+        app.run(|app| async move { app.export_document(path, &sealing, each).await }, interrupt)
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("export", app, cancel, out, error, make) }
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn psam_store_import(
         // SAFETY: the rules for texts in the header's preamble.
         let opening = Opening::by(identity, unsafe { optional_text(passphrase, "passphrase") }?)?;
         let each = move |done, total, arrived: &Arrived| progress.tell(done, Some(total), || arrived.clone());
-        app.run(|app| async move { app.import_document_with(path, &opening, each).await }, interrupt)
+        app.run(|app| async move { app.import_document(path, &opening, each).await }, interrupt)
     };
     // SAFETY: the rules for results in the header's preamble.
     unsafe { answer("import", app, cancel, out, error, make) }

@@ -1,10 +1,10 @@
 //! How a completed consent or import is told: one line, the reasons for what did not come, and the exit code.
 
+use partnersam::Audience;
 use partnersam::app::consent::Consented;
 use partnersam::app::loopback::Page;
 use partnersam::app::report::ConsentReport;
 use partnersam::store::{Mfa, Taint};
-use partnersam::{Audience, Error};
 
 use crate::escape::for_terminal;
 use crate::exit;
@@ -32,10 +32,10 @@ pub(crate) fn tell(consented: &Consented, named: bool, to: To, terminal: &Termin
             _ => terminal.say(format_args!("{line}")),
         }
     }
-    let failures = failures(consented);
+    let failures = consented.failures();
     if to != To::Json {
-        for (audiences, error) in told_once(&failures) {
-            terminal.warn(format_args!("no token for {audiences}: {}", for_terminal(error.message())));
+        for (audiences, error) in &failures {
+            terminal.warn(format_args!("no token for {}: {}", listed(audiences), for_terminal(error.message())));
             terminal.say(format_args!("  who must act: {}", error.actor().in_words()));
             terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
         }
@@ -46,23 +46,8 @@ pub(crate) fn tell(consented: &Consented, named: bool, to: To, terminal: &Termin
     if named { Ok(End::Code(exit::of_all(failures.into_iter().map(|(_, error)| error)))) } else { Ok(End::OK) }
 }
 
-fn failures(consented: &Consented) -> Vec<(&Audience, &Error)> {
-    let failed = consented.audiences.iter();
-    failed.filter_map(|(audience, token)| token.as_ref().err().map(|error| (audience, error))).collect()
-}
-
-/// What failed, each failure once, with the audiences that it is of: one of the app itself is every audience's.
-fn told_once<'a>(failures: &[(&'a Audience, &'a Error)]) -> Vec<(String, &'a Error)> {
-    let mut told: Vec<(String, &Error)> = Vec::new();
-    for (audience, error) in failures {
-        let said = |error: &Error| (error.message().to_owned(), error.correlation_id().map(str::to_owned));
-        let is_same = |other: &Error| said(other) == said(error);
-        match told.iter_mut().find(|(_, other)| is_same(other)) {
-            Some((audiences, _)) => *audiences = format!("{audiences}, {audience}"),
-            None => told.push((audience.to_string(), *error)),
-        }
-    }
-    told
+fn listed(audiences: &[&Audience]) -> String {
+    audiences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The page that the browser shows.
@@ -70,9 +55,9 @@ pub(crate) fn page(consented: &Consented) -> Page {
     let page = Page::new(format!("Consent stored for {}", consented.name))
         .line(format!("Signed in as {}; MFA {}.", consented.user_name, consented.mfa.verdict.as_str()))
         .line(format!("It lasts until {} and is renewed by use.", consented.expires_on));
-    told_once(&failures(consented))
-        .into_iter()
-        .fold(page, |page, (audiences, error)| page.line(format!("No token for {audiences}: {}.", error.message())))
+    consented.failures().into_iter().fold(page, |page, (audiences, error)| {
+        page.line(format!("No token for {}: {}.", listed(&audiences), error.message()))
+    })
 }
 
 /// `✔ fabrikam.com  admin@fabrikam.com · MFA yes · expires in 90 days · partner-center ✔ graph ✔ arm ✘ (reason)`

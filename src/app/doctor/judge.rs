@@ -88,10 +88,9 @@ impl Finding {
 
     /// Whether `other` is one and the same failure: an answer to the app itself stands for all that it asks for.
     pub(super) fn is_the_same_as(&self, other: &Self) -> bool {
-        let correlation_id = |finding: &Self| finding.error.as_ref().and_then(Error::correlation_id).map(str::to_owned);
-        // The hint names the audience.
-        let said = |finding: &Self| (finding.check, finding.level, finding.message.clone(), correlation_id(finding));
-        self.error.is_some() && said(self) == said(other)
+        let is_same = |error: &Error| other.error.as_ref().is_some_and(|other| error.is_same_answer(other));
+        (self.check, self.level, &self.message) == (other.check, other.level, &other.message)
+            && self.error.as_ref().is_some_and(is_same)
     }
 
     /// Says that it is about `what`, too.

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use super::MakeOpening;
 use super::keys::Meta;
 use super::names;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::store::key::{KeyProvider, KeyRequest, StoreKey};
-use crate::vault::Vault;
+use crate::vault::{self, MakeOpening};
 
 /// See [the module](self).
 pub(super) struct BesideKey {
@@ -27,13 +26,8 @@ impl BesideKey {
         Self { source, make }
     }
 
-    /// Asks the vault and waits: keys are asked for on threads that may, and have no runtime of their own.
     fn ask_vault(&self) -> Result<Option<Meta>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            Error::new(ErrorKind::Internal, "store", "no event loop can be started").with_cause(error)
-        })?;
-        let found = runtime.block_on(async { Vault::new((self.make)()?)?.get(names::STORE, None).await })?;
+        let found = vault::wait((self.make)()?, async |vault| vault.get(names::STORE, None).await)?;
         found.as_ref().map(Meta::parse).transpose()
     }
 }

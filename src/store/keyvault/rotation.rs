@@ -21,9 +21,6 @@ use crate::vault::Listed;
 /// Grants that are moved at once: each is some requests, one after the other.
 const AT_ONCE: usize = 8;
 
-/// Seconds after which another host's word of the key is taken for one that came to nothing.
-const FORGOTTEN: i64 = 3600;
-
 impl KeyVaultStore {
     /// Every sealed grant of the vault, of every app.
     async fn sealed(&self) -> Result<Vec<Listed>> {
@@ -74,7 +71,7 @@ impl KeyVaultStore {
         for version in versions.iter().filter(|version| version.enabled && version.id != keys.meta.at) {
             let Some(found) = self.vault.get(names::STORE, Some(&version.id)).await? else { continue };
             let is_ours = Meta::parse(&found).is_ok_and(|meta| meta.is_of(chain));
-            if is_ours || newest.since(version.created) > FORGOTTEN {
+            if is_ours || version.is_forgotten(newest) {
                 self.vault.disable(names::STORE, &version.id).await?;
             }
         }

@@ -18,7 +18,7 @@ use crate::cloud::Authority;
 use crate::store::fixtures::*;
 use crate::store::{Mfa, MfaEvidence, Taint};
 use crate::transport::{HttpClient, RetryPolicy, Transport};
-use crate::vault::{Trust, VaultAddress, VaultIdentity};
+use crate::vault::{Opening, Trust, VaultAddress, VaultIdentity};
 
 /// One emulator for all tests of this file, on a runtime of its own; each test has its own vault.
 static EMULATOR: LazyLock<Ready> = LazyLock::new(|| {

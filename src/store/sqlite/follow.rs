@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::TransactionBehavior;
-
 use super::{Place, SqliteStore, off_thread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::GrantStore;
@@ -13,7 +11,6 @@ use crate::store::key::{Derivation, KeyRequest, StoreKey};
 use crate::store::rotation::KeyRotation;
 use crate::store::rows;
 use crate::store::seal::Sealer;
-use crate::store::sqlite::fault::failure;
 use crate::store::sqlite::{records, schema};
 
 /// Grants moved in one transaction.
@@ -119,40 +116,23 @@ impl Place {
     /// Makes the vault's key this file's.
     fn take(&self, lead: &Lead) -> Result<()> {
         // Asked before the transaction: a prompt must not keep others from writing.
-        let meta = {
-            let mut slot = self.reader.lock();
-            let Some(connection) = self.reader(&mut slot)? else { return Ok(()) };
-            schema::meta(connection)?
-        };
+        let Some(meta) = self.meta()? else { return Ok(()) };
         let Some(said) = meta.said() else { return Ok(()) };
         let in_use = said.find(self.keys.provider().as_ref()).map_err(|error| self.at(error))?;
         let new = said.change(&in_use, &lead.key, &lead.store_id, lead.derivation.clone())?;
-        let mut slot = self.writer.lock();
-        let connection = self.writer(&mut slot)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
-        let now = schema::meta(&transaction)?;
-        if now.key_check != meta.key_check || now.previous.is_some() {
-            return Err(Error::new(ErrorKind::StoreConflict, "key", "another process is changing the store's key"));
-        }
-        // EXPOSE: compared: where hosts have one key for all, only what the file says of it changes.
-        if in_use.expose() == lead.key.expose() {
-            schema::adopt(&transaction, &new, &lead.store_id)?;
-        } else {
-            records::remove_domains(&transaction)?;
-            schema::follow(&transaction, &new, &meta, &lead.store_id)?;
-        }
-        transaction.commit().map_err(failure)?;
-        self.keys.forget();
-        Ok(())
+        self.change_key(&meta, |transaction| {
+            // Where hosts have one key for all, only what the file says of it changes.
+            if in_use.is(&lead.key) {
+                return schema::adopt(transaction, &new, &lead.store_id);
+            }
+            records::remove_domains(transaction)?;
+            schema::follow(transaction, &new, &meta, &lead.store_id)
+        })
     }
 
     fn retire_own(&self, asked_as: &str) -> Result<()> {
         let provider = self.keys.provider();
-        let meta = {
-            let mut slot = self.reader.lock();
-            let Some(connection) = self.reader(&mut slot)? else { return Ok(()) };
-            schema::meta(connection)?
-        };
+        let Some(meta) = self.meta()? else { return Ok(()) };
         let Some(said) = meta.said() else { return Ok(()) };
         let own = KeyRequest { store_id: asked_as, may_create: false, derivation: said.derivation };
         let (held, before) = match (provider.keys(&said.request(said.derivation)), provider.keys(&own)) {
@@ -160,8 +140,8 @@ impl Place {
             // It is another source now.
             _ => return Ok(()),
         };
-        // EXPOSE: compared, to see whether the source has one place for all stores; what else is there is not this file's to remove.
-        if held.iter().map(StoreKey::expose).eq(before.iter().map(StoreKey::expose)) {
+        // Whether the source has one place for all stores; what else is there is not this file's to remove.
+        if StoreKey::are(&held, &before.iter().collect::<Vec<_>>()) {
             return Ok(());
         }
         provider.retire(&own, &said.find(provider.as_ref())?).map(drop)

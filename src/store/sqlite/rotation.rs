@@ -160,9 +160,7 @@ impl KeyRotation for SqliteStore {
 
 impl Place {
     fn said(&self) -> Result<Meta> {
-        let mut slot = self.reader.lock();
-        let connection = self.reader(&mut slot)?.ok_or_else(no_key)?;
-        schema::meta(connection)
+        self.meta()?.ok_or_else(no_key)
     }
 
     fn switch(&self, into: Option<&dyn KeyProvider>) -> Result<()> {
@@ -170,6 +168,18 @@ impl Place {
         let meta = self.said()?;
         let said = meta.said().ok_or_else(no_key)?;
         let new = said.add(self.keys.provider().as_ref(), into).map_err(|error| self.at(error))?;
+        self.change_key(&meta, |transaction| {
+            records::remove_domains(transaction)?;
+            schema::switch_key(transaction, &new)
+        })
+    }
+
+    /// Writes what changes the key, where that is still as `meta` says and no change is under way.
+    pub(super) fn change_key(
+        &self,
+        meta: &Meta,
+        change: impl FnOnce(&rusqlite::Connection) -> Result<()>,
+    ) -> Result<()> {
         let mut slot = self.writer.lock();
         let connection = self.writer(&mut slot)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
@@ -177,8 +187,7 @@ impl Place {
         if now.key_check != meta.key_check || now.previous.is_some() {
             return Err(Error::new(ErrorKind::StoreConflict, "key", "another process is changing the store's key"));
         }
-        records::remove_domains(&transaction)?;
-        schema::switch_key(&transaction, &new)?;
+        change(&transaction)?;
         transaction.commit().map_err(failure)?;
         self.keys.forget();
         Ok(())

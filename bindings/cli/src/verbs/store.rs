@@ -131,9 +131,9 @@ async fn export(arguments: ExportArguments, session: &Session<'_>) -> Outcome {
         }
     };
     if arguments.json {
-        output::print(terminal, &app.export_document(&arguments.to, &sealing).await?)?;
+        output::print(terminal, &app.export_document(&arguments.to, &sealing, |_, _| {}).await?)?;
     } else {
-        let grants = app.export_store(&arguments.to, &sealing).await?;
+        let grants = app.export_store(&arguments.to, &sealing, |_, _| {}).await?;
         terminal.print(format_args!(
             "{} {grants} grants of {} are in {}",
             terminal.style_out(Style::Good, "✔"),
@@ -164,7 +164,7 @@ async fn import(arguments: ImportArguments, session: &Session<'_>) -> Outcome {
     };
     let mut broken = None;
     let all = app
-        .import_store(&arguments.from, &opening, |arrived| {
+        .import_store(&arguments.from, &opening, |_, _, arrived| {
             if !arguments.json
                 && let Err(failure) = tell(arrived, terminal)
             {
