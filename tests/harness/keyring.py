@@ -6,17 +6,19 @@ DBUS_SESSION_BUS_ADDRESS, as any program does, and know by PARTNERSAM_TEST_KEYRI
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from harness.process import START, NotReady, Process
+from harness.process import START, Process
+
+NAME = "org.freedesktop.secrets"
 
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -24,6 +26,7 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
   <type>session</type>
   <listen>unix:path={socket}</listen>
   <auth>EXTERNAL</auth>
+  <servicedir>{services}</servicedir>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
@@ -31,7 +34,16 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
   </policy>
 </busconfig>
 """
-"""A session bus that starts no service by itself: what is on it is what the test put there."""
+"""A session bus that knows one service, and starts it anew when it has fallen, as a desktop's bus does."""
+
+SERVICE = """[D-BUS Service]
+Name=org.freedesktop.secrets
+Exec=/bin/sh {script}
+"""
+
+# gnome-keyring's daemon aborts now and then where many clients come and go, so that a test must not depend on one that lives.
+SCRIPT = """exec /usr/bin/gnome-keyring-daemon --foreground --components=secrets{unlock} <{password}
+"""
 
 
 class Keyring:
@@ -47,7 +59,7 @@ class Keyring:
         self.locked = locked
         self.env: dict[str, str] = {}
         self._runtime: tempfile.TemporaryDirectory[str] | None = None
-        self._processes: list[Process] = []
+        self._bus: Process | None = None
 
     def __enter__(self) -> Keyring:
         try:
@@ -68,51 +80,75 @@ class Keyring:
             "XDG_RUNTIME_DIR": str(runtime),
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={socket}",
         }
-        environment = {**self.env, "PATH": "/usr/bin:/bin"}
-        # Two programs of our own and not dbus-run-session: each is then killed with its own group, and none by luck.
+        self._environment = {**self.env, "PATH": "/usr/bin:/bin"}
+        services = runtime / "services"
+        services.mkdir()
+        password = runtime / "password"
+        password.touch(0o600)
+        # An empty password would leave no collection to store in.
+        password.write_text(self.password)
+        script = runtime / "daemon.sh"
+        script.write_text(SCRIPT.format(unlock="" if self.locked else " --unlock", password=password))
+        self._service = services / "org.freedesktop.secrets.service"
+        self._service.write_text(SERVICE.format(script=script))
+        # A program of our own and not dbus-run-session: it is then killed with its own group, and none by luck.
         config = runtime / "bus.conf"
-        config.write_text(BUS.format(socket=socket))
+        config.write_text(BUS.format(socket=socket, services=services))
         bus = ["/usr/bin/dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"]
-        self._processes.append(Process("dbus", bus, env=environment, keep="servers"))
-        self._until("the session bus", socket.exists)
-        daemon = ["/usr/bin/gnome-keyring-daemon", "--foreground", "--components=secrets"]
-        if not self.locked:
-            daemon.append("--unlock")
-        self._processes.append(
-            # An empty password would leave no collection to store in.
-            Process("keyring", daemon, env=environment, stdin=self.password.encode(), keep="servers")
-        )
-        self._until("org.freedesktop.secrets", lambda: self._has_owner(environment))
+        self._bus = Process("dbus", bus, env=self._environment, keep="servers")
+        self._bus.wait_until(socket.exists, "the session bus")
+        self.ask_bus("StartServiceByName", f"string:{NAME}", "uint32:0")
+        self._bus.wait_until(lambda: self.daemon() is not None, NAME)
 
-    def _has_owner(self, environment: Mapping[str, str]) -> bool:
+    def ask_bus(self, method: str, *arguments: str) -> str | None:
+        """What the bus itself answers, as dbus-send prints it; None where it answers with an error."""
         ask = [
             "/usr/bin/dbus-send",
             "--session",
             "--print-reply=literal",
             "--dest=org.freedesktop.DBus",
-            "/",
-            "org.freedesktop.DBus.NameHasOwner",
-            "string:org.freedesktop.secrets",
+            "/org/freedesktop/DBus",
+            f"org.freedesktop.DBus.{method}",
+            *arguments,
         ]
-        with Process("dbus-send", ask, env=environment, keep="servers") as question:
-            return question.wait(START) == 0 and "true" in question.stdout
+        with Process("dbus-send", ask, env=self._environment, keep="servers") as question:
+            return question.stdout if question.wait(START) == 0 else None
 
-    def _until(self, what: str, there: Callable[[], bool]) -> None:
-        until = time.monotonic() + START
-        while not there():
-            ended = [each for each in self._processes if not each.running]
-            if ended or time.monotonic() > until:
-                raise NotReady(f"{what} did not come: {' '.join(each.last_words() for each in self._processes)}")
-            time.sleep(0.01)
+    def daemon(self) -> int | None:
+        """The process that is the Secret Service now."""
+        return self.process_of(NAME)
+
+    def process_of(self, name: str) -> int | None:
+        """The process behind a name on the bus."""
+        answer = self.ask_bus("GetConnectionUnixProcessID", f"string:{name}")
+        return None if answer is None else int(answer.split()[-1])
+
+    def connections_of(self, process: int) -> int:
+        """How many connections to the bus a process holds."""
+        names = (self.ask_bus("ListNames") or "").split()
+        return sum(self.process_of(name) == process for name in names if name.startswith(":"))
 
     def stop_daemon(self) -> None:
         """Leaves the bus without a Secret Service, as on a server."""
-        self._processes.pop().kill()
+        self._service.unlink()
+        self.ask_bus("ReloadConfig")
+        self.kill_daemon()
+
+    def kill_daemon(self) -> None:
+        """Ends the Secret Service as a crash does: the bus starts another when the next one asks."""
+        process = self.daemon()
+        assert process is not None
+        assert self._bus is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        self._bus.wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of the Secret Service")
 
     def _stop(self) -> None:
-        for process in reversed(self._processes):
-            process.kill()
-        self._processes.clear()
+        if self._bus is not None:
+            # Before the bus, which then sees to its remains. One that outlives its bus ends by itself.
+            if self._bus.running and self.daemon() is not None:
+                self.kill_daemon()
+            self._bus.kill()
         if self._runtime is not None:
             self._runtime.cleanup()
 

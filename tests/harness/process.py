@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -99,6 +99,14 @@ class Process:
                 raise NotReady(f"{self.name} ended with {self.popen.returncode}: {self.last_words()}")
             time.sleep(0.01)
         raise NotReady(f"{self.name} said nothing for {limit:g} s: {self.last_words()}")
+
+    def wait_until(self, there: Callable[[], bool], what: str, limit: float = START) -> None:
+        """Until something is so that the program brings about."""
+        until = time.monotonic() + limit
+        while not there():
+            if not self.running or time.monotonic() > until:
+                raise NotReady(f"{what} did not come from {self.name}: {self.last_words()}")
+            time.sleep(0.01)
 
     def wait(self, limit: float = 120.0) -> int:
         """Exit code; a negative one is the signal that ended it. Past the limit it is killed and that is an error."""

@@ -56,6 +56,24 @@ def test_a_bus_without_its_daemon_answers_with_an_error(home: Path) -> None:
 
 
 @pytest.mark.needs("gnome-keyring", "dbus-daemon")
+def test_a_keyring_that_fell_is_there_again_and_unlocked(home: Path) -> None:
+    with Keyring(home) as keyring:
+        first = keyring.daemon()
+        keyring.kill_daemon()
+        assert ask(keyring) == (0, "/org/freedesktop/secrets/collection/login")
+        assert keyring.daemon() not in (None, first)
+
+
+@pytest.mark.needs("gnome-keyring", "dbus-daemon")
+def test_a_keyring_leaves_no_daemon_behind(home: Path) -> None:
+    with Keyring(home) as keyring:
+        process = keyring.daemon()
+    assert process is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+@pytest.mark.needs("gnome-keyring", "dbus-daemon")
 def test_a_command_runs_beside_a_keyring_and_keeps_its_home() -> None:
     script = f"{shlex.join(SEARCH)} && echo && echo $HOME $PARTNERSAM_TEST_KEYRING; exit 7"
     done = subprocess.run(

@@ -108,6 +108,20 @@ def test_a_keyring_that_has_lost_the_key_is_not_given_another(home: Path, emulat
 
 
 @KEYRING
+def test_a_process_holds_one_connection_and_asks_a_keyring_anew_that_fell(place: Place, keyring: Keyring) -> None:
+    """Many clients that come at once have made gnome-keyring's daemon abort: a process is one of them, and no more."""
+    program = Cli(place.home, place.env, (VENV / "bin" / "python", TESTS / "processes" / "open_many.py"))
+    asked, go, asked_again = place.home / "asked", place.home / "go", place.home / "asked-again"
+    with program.start(asked.name, go.name, asked_again.name) as process:
+        process.wait_until(asked.exists, "the first answers")
+        assert keyring.connections_of(process.pid) == 1
+        keyring.kill_daemon()
+        go.touch()
+        process.wait_until(asked_again.exists, "the answers of a keyring that was started anew")
+        assert keyring.connections_of(process.pid) == 1
+
+
+@KEYRING
 def test_a_bus_without_a_secret_service_is_a_missing_key(place: Place, keyring: Keyring) -> None:
     keyring.stop_daemon()
     error = refused(place.cli(*place.ask("cli", "--json")))

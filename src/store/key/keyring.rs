@@ -26,8 +26,8 @@ pub(super) fn key(service: &str, user: &str, may_create: bool) -> Result<StoreKe
 
 /// What another tool filed under `service` and `user`; none where there is no such entry.
 pub(crate) fn foreign_entry(service: &str, user: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    match open(service, user)?.get_secret() {
-        Ok(secret) => Ok(Some(Zeroizing::new(secret))),
+    match ask(service, user, |entry| entry.get_secret().map(Zeroizing::new))? {
+        Ok(secret) => Ok(Some(secret)),
         Err(KeyringError::NoEntry) => Ok(None),
         Err(error) => Err(translate_foreign(error)),
     }
@@ -35,7 +35,7 @@ pub(crate) fn foreign_entry(service: &str, user: &str) -> Result<Option<Zeroizin
 
 /// Removes it. One that is gone already is as it should be.
 pub(crate) fn remove_foreign_entry(service: &str, user: &str) -> Result<()> {
-    match open(service, user)?.delete_credential() {
+    match ask(service, user, Entry::delete_credential)? {
         Ok(()) | Err(KeyringError::NoEntry) => Ok(()),
         Err(error) => Err(translate_foreign(error)),
     }
@@ -43,7 +43,7 @@ pub(crate) fn remove_foreign_entry(service: &str, user: &str) -> Result<()> {
 
 /// Every key of that entry, the oldest first: they stand one behind the other in it.
 pub(super) fn keys(service: &str, user: &str) -> Result<Vec<StoreKey>> {
-    let secret = open(service, user)?.get_secret().map(Zeroizing::new).map_err(translate)?;
+    let secret = ask(service, user, |entry| entry.get_secret().map(Zeroizing::new))?.map_err(translate)?;
     let (keys, rest) = secret.as_chunks::<32>();
     if keys.is_empty() || !rest.is_empty() || keys.len() > MOST_KEYS {
         return Err(malformed());
@@ -58,19 +58,49 @@ pub(super) fn put(service: &str, user: &str, keys: &[&StoreKey]) -> Result<()> {
         // EXPOSE: the key goes into the keyring, which is where it lives.
         secret.extend_from_slice(key.expose().as_slice());
     }
-    open(service, user)?.set_secret(&secret).map_err(translate)
+    ask(service, user, |entry| entry.set_secret(&secret))?.map_err(translate)
 }
 
 fn malformed() -> Error {
     failure(ErrorKind::StoreKeyWrong, "the keyring's entry does not hold a key")
 }
 
+/// What the keyring answers to `question`, which may be put twice.
+///
+/// One connection for the process, one question at a time: gnome-keyring's daemon is known to abort where many clients come or go at once
+/// (gitlab.gnome.org/GNOME/gnome-keyring, work items 190, 196 and 199), and with it goes what the user has unlocked. A daemon that was started
+/// anew does not know the connection's session; the bus starts one that has fallen at the next question.
 #[cfg(all(unix, not(target_os = "macos")))]
-fn open(service: &str, user: &str) -> Result<Entry> {
+fn ask<T>(
+    service: &str,
+    user: &str,
+    question: impl Fn(&Entry) -> std::result::Result<T, KeyringError>,
+) -> Result<std::result::Result<T, KeyringError>> {
+    static CONNECTION: std::sync::Mutex<Option<Arc<zbus_secret_service_keyring_store::Store>>> =
+        std::sync::Mutex::new(None);
+    // Before the lock, which another thread may have held at the fork.
     refuse_after_fork()?;
-    let store = zbus_secret_service_keyring_store::Store::new().map_err(translate)?;
-    build(&store, service, user, &HashMap::from([("label", "partnersam: key of a store of grants")]))
+    let mut connection = CONNECTION.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut put = || {
+        let keyring = match connection.take() {
+            Some(keyring) => keyring,
+            None => zbus_secret_service_keyring_store::Store::new()?,
+        };
+        let answer = question(&build(&keyring, service, user, &HashMap::from([("label", LABEL)]))?);
+        if !matches!(answer, Err(KeyringError::PlatformFailure(_))) {
+            *connection = Some(keyring);
+        }
+        answer
+    };
+    Ok(match put() {
+        Err(KeyringError::PlatformFailure(_)) => put(),
+        answer => answer,
+    })
 }
+
+/// Shown to a person who looks into the keyring.
+#[cfg(all(unix, not(target_os = "macos")))]
+const LABEL: &str = "partnersam: key of a store of grants";
 
 /// Below D-Bus stands a thread that every connection of the process shares. A forked child has the locks of that thread and not the thread, and
 /// would wait for it for ever.
@@ -85,21 +115,36 @@ fn refuse_after_fork() -> Result<()> {
         .with_hint("open the app before the fork and use it in the child, or use a key file"))
 }
 
+/// What the keyring answers to `question`.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn ask<T>(
+    service: &str,
+    user: &str,
+    question: impl Fn(&Entry) -> std::result::Result<T, KeyringError>,
+) -> Result<std::result::Result<T, KeyringError>> {
+    Ok(open(service, user).and_then(|entry| question(&entry)))
+}
+
 #[cfg(windows)]
-fn open(service: &str, user: &str) -> Result<Entry> {
-    let store = windows_native_keyring_store::Store::new().map_err(translate)?;
+fn open(service: &str, user: &str) -> std::result::Result<Entry, KeyringError> {
+    let store = windows_native_keyring_store::Store::new()?;
     // The default would let the key roam to every machine of the domain.
     build(&store, service, user, &HashMap::from([("persistence", "Local")]))
 }
 
 #[cfg(target_os = "macos")]
-fn open(service: &str, user: &str) -> Result<Entry> {
-    let store = apple_native_keyring_store::keychain::Store::new().map_err(translate)?;
+fn open(service: &str, user: &str) -> std::result::Result<Entry, KeyringError> {
+    let store = apple_native_keyring_store::keychain::Store::new()?;
     build(&store, service, user, &HashMap::new())
 }
 
-fn build(store: &Arc<impl CredentialStoreApi>, service: &str, user: &str, with: &HashMap<&str, &str>) -> Result<Entry> {
-    store.build(service, user, Some(with)).map_err(translate)
+fn build(
+    store: &Arc<impl CredentialStoreApi>,
+    service: &str,
+    user: &str,
+    with: &HashMap<&str, &str>,
+) -> std::result::Result<Entry, KeyringError> {
+    store.build(service, user, Some(with))
 }
 
 /// The one place where the keyring's errors become ours. `BadEncoding` and `BadDataFormat` carry the secret's bytes and show them in

@@ -1,0 +1,32 @@
+"""The Python package in a process of its own in which many threads open the store at once, then once more when the test says so."""
+
+from __future__ import annotations
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from partnersam import PartnerApp
+
+
+def open_in_many_threads() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for grants in threads.map(lambda _: PartnerApp.from_env().grants(), range(8)):
+            assert len(grants) == 1
+
+
+def main() -> int:
+    asked, go, asked_again = map(Path, sys.argv[1:])
+    open_in_many_threads()
+    asked.touch()
+    while not go.exists():
+        time.sleep(0.002)
+    open_in_many_threads()
+    asked_again.touch()
+    time.sleep(60)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
