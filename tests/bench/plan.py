@@ -44,8 +44,11 @@ FLEET = 100_000
 #: Grants renewed at a server that answers after so many milliseconds.
 PACED = 10_000
 DELAY_MS = 100
-#: What one of them takes at least: so many are renewed at a time.
-PACE_NS = DELAY_MS * 1e6 / 64
+#: Requests that the command keeps at the server.
+AT_SERVER = 64
+#: What one of them takes at least.
+PACE_NS = DELAY_MS * 1e6 / AT_SERVER
+BARE_PACED = f"bare Rust client, {AT_SERVER} in flight"
 ONE, MANY = "1 grant", f"{FLEET:,} grants"
 
 
@@ -130,9 +133,12 @@ def measures(size: Size) -> list[Measure]:
         Measure(
             "paced",
             f"renewal of {PACED:,} grants at a server that takes {DELAY_MS} ms, each",
-            [Cell("partnersam", "cells.paced", {"tenants": PACED})],
+            [
+                Cell(BARE_PACED, "cells.paced", {"tenants": PACED}, called="bare"),
+                Cell("partnersam", "cells.paced", {"tenants": PACED}),
+            ],
             unit="wall",
-            incumbent="partnersam",
+            incumbent=BARE_PACED,
             slow=True,
         ),
         rotation("rotation-1", 1, size),
@@ -281,8 +287,8 @@ TARGETS = [
         times_less=500,
         against=(f"rotation-{STORED}", "msal+extensions"),
     ),
-    Target("≤ 1.05 x the server's pace", "paced", at_most=1.05 * PACE_NS),
-    Target("≤ 10 % of it CPU", "paced", at_most=0.1 * PACE_NS, unit="cpu"),
+    Target("the server's pace: ≤ 1.05 x the bare client", "paced", at_most=1.05, against=("paced", BARE_PACED)),
+    Target("≤ 10 % of the server's pace in CPU", "paced", at_most=0.1 * PACE_NS, unit="cpu"),
     Target("≤ 8 MiB more at its peak than for one grant", "paced", at_most=8 * 2**20, unit="growth"),
     Target(
         "flat: ≤ 1.25 x that with one", "stored-sqlite", at_most=1.25, against=("stored-sqlite", ONE), contender=MANY

@@ -1,22 +1,24 @@
 """`partnersam renew` over many due grants at a server that takes its time: what limits it, and how much memory it needs.
 
-As many are renewed at a time as the command does, so with a server that answers each after so long the whole takes a known time at least. Beside the wall
-time for each grant stand the client's CPU and how much more memory the command had at its peak than one that renews a single grant. Standard error is a
+As many are at the server at a time as the command sends, so with a server that answers each after so long the whole takes a known time at least, and somewhat more for
+any client. Beside the wall time for each grant stand the client's CPU and how much more memory the command had at its peak than one that renews a single grant. Standard error is a
 terminal, as for a person: a run whose progress bar did not move counts for nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from plan import DELAY_MS
+from plan import AT_SERVER, DELAY_MS
 
 from cells import arguments, partnersam_client
 from cells.arguments import Arguments
@@ -39,11 +41,8 @@ def partnersam(arguments: Arguments) -> None:
     """All grants of a store; before, the only one of another."""
     few = renew(arguments, 1)
     before = arguments.server.token_requests()
-    arguments.server.control(delay_ms=DELAY_MS)
-    try:
+    with paced(arguments):
         all_of_them = renew(arguments, arguments.tenants)
-    finally:
-        arguments.server.control(delay_ms=0)
     exchanges = arguments.server.token_requests() - before
     if exchanges != arguments.tenants:
         raise RuntimeError(f"{arguments.tenants} grants made {exchanges} exchanges")
@@ -56,6 +55,25 @@ def partnersam(arguments: Arguments) -> None:
         peak_bytes=all_of_them.peak_bytes,
         growth_bytes=all_of_them.peak_bytes - few.peak_bytes,
     )
+
+
+def bare(arguments: Arguments) -> None:
+    """A client that keeps as many requests at the same server and does nothing else: the server's pace as a client meets it."""
+    with paced(arguments):
+        program, tenants = COMMAND_LINE.with_name("bench-bare"), str(arguments.tenants)
+        command = [program, "--ready-file", arguments.server.ready_file, "--ops", tenants, "--tenants", tenants]
+        client = subprocess.run([*command, "--concurrent", str(AT_SERVER)], capture_output=True, check=True)
+    report(**json.loads(client.stdout))
+
+
+@contextlib.contextmanager
+def paced(arguments: Arguments) -> Iterator[None]:
+    """Meanwhile the server takes its time."""
+    arguments.server.control(delay_ms=DELAY_MS)
+    try:
+        yield
+    finally:
+        arguments.server.control(delay_ms=0)
 
 
 def renew(arguments: Arguments, tenants: int) -> Renewal:
@@ -102,4 +120,4 @@ def peak_bytes(process: int) -> int:
 
 
 if __name__ == "__main__":
-    arguments.run({"partnersam": partnersam})
+    arguments.run({"bare": bare, "partnersam": partnersam})
