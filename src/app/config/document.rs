@@ -59,6 +59,7 @@ pub const KEYS: &[&str] = &[
 ];
 
 /// Those of a credential, which may stand in `older_credential` and in `vault`, too.
+#[cfg(any(feature = "keyvault", test))]
 pub(super) const CREDENTIAL_KEYS: &[&str] = KEYS.split_at(4).1.split_at(11).0;
 
 /// The parsed file before anything is made of it.

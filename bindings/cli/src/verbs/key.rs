@@ -34,7 +34,7 @@ working meanwhile. After a kill, or any error, the same command goes on where it
 keyring and file: done by itself. passphrase: the same passphrase makes another key; for a new passphrase add it as a second line to `passphrase_file`, and remove the first \
 line when this has ended. credentials-directory: add the line of a new key (`partnersam key make FILE`) to the credential first, and remove the old line afterwards
 
-A postgres: store is used from many hosts. With the key in a vault that changes nothing. Otherwise the first `rotate` only makes the new key in this host's source: bring both keys to \
+A postgres: or keyvault: store is used from many hosts. With the key in a vault that changes nothing. Otherwise the first `rotate` only makes the new key in this host's source: bring both keys to \
 every other host, old line first, run `rotate` again here, and `partnersam key retire` on the others";
 
 #[derive(Debug, clap::Args)]
