@@ -97,3 +97,6 @@ pub trait KeyRotation: Send + Sync {
 /// What is the same in every database.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod steps;
+
+#[cfg(test)]
+pub(crate) mod contract;

@@ -137,6 +137,10 @@ impl Lab {
     }
 
     fn store(&self, host: &Host) -> KeyVaultStore {
+        self.store_with(host, Arc::clone(&host.keys))
+    }
+
+    fn store_with(&self, host: &Host, keys: Arc<dyn KeyProvider>) -> KeyVaultStore {
         let port = Url::parse(&EMULATOR.key_vault).unwrap().port().unwrap();
         let resource = Url::parse(&format!("https://vault.localhost:{port}")).unwrap();
         let text = match &host.secret {
@@ -163,7 +167,7 @@ impl Lab {
         let manners = VaultManners { format: host.format, purge: true, writes_every_rotation: false };
         let clock: Arc<dyn Clock> = host.clock.clone();
         let beside = host.folder.path().join("beside.db");
-        KeyVaultStore::new(Arc::new(make), &beside, Arc::clone(&host.keys), manners, clock).unwrap()
+        KeyVaultStore::new(Arc::new(make), &beside, keys, manners, clock).unwrap()
     }
 
     async fn told(&self, mut change: Value) {

@@ -117,6 +117,9 @@ impl KeyRotation for SqliteStore {
 
     fn move_some(&self, most: usize) -> BoxFuture<'_, Result<Moved>> {
         self.write_sealed(move |open, keys| {
+            if schema::meta(open.connection)?.previous.is_none() {
+                return Ok(Moved::default());
+            }
             let after = schema::moved_to(open.connection)?;
             let (last, moved) = records::move_grants(open, keys, after, most)?;
             if last != after {
@@ -133,6 +136,9 @@ impl KeyRotation for SqliteStore {
             off_thread(&self.0, move |place| place.journal.reseal(&keys.sealer)).await?;
             let place = Arc::clone(&self.0);
             self.write_sealed(move |open, keys| {
+                if schema::meta(open.connection)?.previous.is_none() {
+                    return Ok(());
+                }
                 records::move_pending(open, keys)?;
                 schema::forget_previous_key(open.connection)?;
                 // The old key's bytes must not stay in the log.
@@ -146,12 +152,21 @@ impl KeyRotation for SqliteStore {
 
     fn retire(&self, into: Option<Arc<dyn KeyProvider>>) -> BoxFuture<'_, Result<bool>> {
         async move {
-            let is_alone = off_thread(&self.0, move |place| {
+            let (is_alone, check) = off_thread(&self.0, move |place| {
                 let meta = place.said()?;
-                meta.said().ok_or_else(no_key)?.retire(place.keys.provider().as_ref(), into.as_deref())
+                let is_alone =
+                    meta.said().ok_or_else(no_key)?.retire(place.keys.provider().as_ref(), into.as_deref())?;
+                Ok((is_alone, meta.key_check))
             })
             .await?;
-            self.write(|open| schema::put_retired(open.connection)).await?;
+            self.write(move |open| {
+                // Not that of a change that was begun meanwhile.
+                if schema::meta(open.connection)?.key_check == check {
+                    schema::put_retired(open.connection)?;
+                }
+                Ok(())
+            })
+            .await?;
             Ok(is_alone)
         }
         .boxed()
