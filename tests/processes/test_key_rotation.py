@@ -64,7 +64,7 @@ def test_a_plan_of_a_rotation_says_all_and_does_nothing(place: Place) -> None:
     assert not any(plan[word] for word in ("first_by_hand", "prepares_only", "other_hosts"))
     told = place.cli("key", "rotate", "--dry-run").expect().stdout
     assert "would put a new key beside the old one" in told
-    assert "would move 1 grants" in told
+    assert "would move 1 grant of" in told
     assert (lines(key_file), meta(place)) == (before, said)
 
 

@@ -5,6 +5,7 @@
 mod arguments;
 mod browser;
 mod completed;
+mod count;
 mod escape;
 mod exit;
 mod failure;

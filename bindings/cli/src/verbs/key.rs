@@ -8,6 +8,7 @@ use partnersam::app::rotate_key::{KeyPlan, KeyRotated, KeyStatus};
 use partnersam::store::{KeySource, create_key_file};
 
 use super::{End, Outcome};
+use crate::count::grants;
 use crate::escape::for_terminal;
 use crate::output;
 use crate::session::Session;
@@ -163,8 +164,8 @@ fn show(terminal: &Terminal, store: &str, status: &KeyStatus) -> Result<(), crat
         ),
         "none" => Ok(()),
         _ => terminal.print(format_args!(
-            "it is being changed, {} grants are still under the old one; `partnersam key rotate` goes on",
-            status.left
+            "it is being changed, with {} to go under the old one; `partnersam key rotate` goes on",
+            grants(status.left)
         )),
     }
 }
@@ -192,7 +193,7 @@ fn tell_plan(terminal: &Terminal, store: &str, plan: &KeyPlan) -> Result<(), cra
             "and no more: both keys are to be brought to every other host that uses the store, before the next `partnersam key rotate`",
         );
     }
-    terminal.print(format_args!("would move {} grants of {store} to it, and then remove the old one", plan.grants))?;
+    terminal.print(format_args!("would move {} of {store} to it, and then remove the old one", grants(plan.grants)))?;
     match &plan.config_line {
         Some(line) => terminal.print(format_args!("then the configuration is to say {}", for_terminal(line))),
         None => Ok(()),
@@ -219,15 +220,15 @@ fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Re
     }
     let went_on = if done.resumed { " (a change that was cut short)" } else { "" };
     terminal.print(format_args!(
-        "{} {} has a new key: {} grants moved{went_on}",
+        "{} {} has a new key: {} moved{went_on}",
         terminal.style_out(Style::Good, "✔"),
         for_terminal(store),
-        done.moved
+        grants(done.moved)
     ))?;
     if done.unreadable > 0 {
         terminal.warn(format_args!(
-            "{} grants open with neither key and were left as they are; `partnersam status PARTNER` says which",
-            done.unreadable
+            "neither key opens {}, left as found; `partnersam status PARTNER` says which",
+            grants(done.unreadable)
         ));
     }
     if !done.old_key_removed {

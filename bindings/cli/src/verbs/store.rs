@@ -10,6 +10,7 @@ use partnersam::{Error, ErrorKind};
 use zeroize::Zeroizing;
 
 use super::{End, Outcome};
+use crate::count::grants;
 use crate::escape::for_terminal;
 use crate::failure::Failure;
 use crate::output;
@@ -133,12 +134,13 @@ async fn export(arguments: ExportArguments, session: &Session<'_>) -> Outcome {
     if arguments.json {
         output::print(terminal, &app.export_document(&arguments.to, &sealing, |_, _| {}).await?)?;
     } else {
-        let grants = app.export_store(&arguments.to, &sealing, |_, _| {}).await?;
+        let exported = app.export_store(&arguments.to, &sealing, |_, _| {}).await?;
         terminal.print(format_args!(
-            "{} {grants} grants of {} are in {}",
+            "{} {} holds {} of {}",
             terminal.style_out(Style::Good, "✔"),
-            for_terminal(&app.store_location()),
-            for_terminal(&arguments.to.display().to_string())
+            for_terminal(&arguments.to.display().to_string()),
+            grants(exported),
+            for_terminal(&app.store_location())
         ))?;
         terminal.say(format_args!(
             "they are also still here: once the other host has imported them and works, remove each with `partnersam revoke PARTNER --yes`"
@@ -180,7 +182,7 @@ async fn import(arguments: ImportArguments, session: &Session<'_>) -> Outcome {
         output::print(terminal, &report)?;
     } else {
         let ImportReport { taken, kept, .. } = report;
-        terminal.print(format_args!("{}: {taken} grants taken, {kept} kept as they were", for_terminal(&store)))?;
+        terminal.print(format_args!("{}: {} taken, {kept} kept as before", for_terminal(&store), grants(taken)))?;
         terminal.say(format_args!(
             "when they work here, remove them where they came from: partnersam revoke PARTNER --yes"
         ));
