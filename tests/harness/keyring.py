@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from harness.process import START, Process
+from harness.process import START, Process, is_running
 
 NAME = "org.freedesktop.secrets"
 
@@ -141,11 +141,14 @@ class Keyring:
         assert self._bus is not None
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-        self._bus.wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of the Secret Service")
+        # The bus learns of it a moment later, and would pass on a question to nobody.
+        self._bus.wait_until(
+            lambda: not is_running(process) and self.daemon() != process, "the end of the Secret Service"
+        )
 
     def _stop(self) -> None:
         if self._bus is not None:
-            # Before the bus, which then sees to its remains. One that outlives its bus ends by itself.
+            # One that outlives its bus ends by itself, only later.
             if self._bus.running and self.daemon() is not None:
                 self.kill_daemon()
             self._bus.kill()

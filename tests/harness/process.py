@@ -22,6 +22,15 @@ class NotReady(Exception):
     """The program ended, or did not become ready; the message carries the end of what it said."""
 
 
+def is_running(process: int) -> bool:
+    """Whether a process that need not be a child still does anything: one that nobody has asked for its end yet does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
 class Process:
     """A program in a process group of its own, killed with its group at the end, and by the kernel if we are killed.
 

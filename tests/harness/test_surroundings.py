@@ -22,7 +22,7 @@ from harness.certificates import ServerCertificate, for_loopback
 from harness.cli import Cli
 from harness.keyring import Keyring
 from harness.places import TESTS
-from harness.process import NotReady, Process
+from harness.process import NotReady, Process, is_running
 
 SEARCH = [
     "/usr/bin/dbus-send",
@@ -69,8 +69,24 @@ def test_a_keyring_leaves_no_daemon_behind(home: Path) -> None:
     with Keyring(home) as keyring:
         process = keyring.daemon()
     assert process is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(process, 0)
+    assert not is_running(process)
+
+
+@pytest.mark.needs("gnome-keyring", "dbus-daemon")
+def test_a_daemon_ends_with_its_bus_where_a_run_was_killed(home: Path) -> None:
+    program = "import sys; from pathlib import Path; from harness.keyring import Keyring\n"
+    program += "with Keyring(Path(sys.argv[1])) as keyring: print(keyring.daemon(), flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(home)], cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        daemon = int(run.stdout.readline())
+        assert is_running(daemon)
+        run.kill()
+    until = time.monotonic() + 30
+    while is_running(daemon):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.needs("gnome-keyring", "dbus-daemon")
