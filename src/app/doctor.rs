@@ -189,6 +189,7 @@ impl App {
         found.extend(credentials.iter().map(|status| judge::credential(status, now)));
         let key = self.config().key.to_string();
         found.push(judge::store(&self.store_location(), &key, self.store_round_trip().await));
+        found.extend(self.store_advice().map(|advice| judge::store_advice(&self.store_location(), advice)));
         // A key that cannot be had was told of just now.
         if let Ok(status) = self.key_status().await {
             found.extend(judge::key(&status));

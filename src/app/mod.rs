@@ -194,6 +194,11 @@ impl App {
         }
     }
 
+    /// What the configuration had better say of its store otherwise, though it works: a vault's secret by one of its versions. None where all is well.
+    pub fn store_advice(&self) -> Option<&'static str> {
+        self.0.store.advice()
+    }
+
     /// A number that moves whenever tokens handed out before may have become wrong: after consent, import, revocation. Callers that keep
     /// tokens compare it instead of asking each time.
     pub fn epoch(&self) -> u64 {

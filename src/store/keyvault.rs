@@ -41,6 +41,9 @@ use crate::store::{
 };
 use crate::vault::{Listed, MakeOpening, New, Purged, Vault};
 
+/// Said where the store is a secret by one of its versions.
+const PINNED: &str =
+    "the store names a version of its secret; rotation makes new ones, which are used: take the version out of `store`";
 /// A copy that is older than this is written anew at the next rotation.
 const WEEK: i64 = 7 * 86_400;
 /// A copy whose token ends sooner than this is, too.
@@ -451,6 +454,10 @@ impl GrantStore for KeyVaultStore {
     /// Only of this host's part: a vault has no rehearsal, and what it does not take now is kept here.
     fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
         self.local.check_writable()
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        self.vault.address().version().map(|_| PINNED)
     }
 
     fn condition(&self) -> StoreCondition {

@@ -564,6 +564,11 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         StoreCondition::Ok
     }
 
+    /// What the configuration had better say of it otherwise, though it works; none where all is well.
+    fn advice(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Finds out whether a write would work now, without changing anything: asked before a redemption whose result must be saved.
     fn check_writable(&self) -> BoxFuture<'_, Result<()>>;
 

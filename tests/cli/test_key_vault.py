@@ -271,6 +271,9 @@ def test_a_full_identifier_is_one_plain_secret_that_another_tool_shares(host: Ho
         one = host("one", 'format = "plain"', store=identifier)
         assert one("token", "fabrikam.com", "--for", "graph").expect().stdout
         assert "version" in one("token", "fabrikam.com", "--for", "arm", "-v").expect().stderr
+        assert "take the version out of `store`" in one("status").expect().stderr
+        checked = one("doctor", "fabrikam.com", "--json").expect().json["findings"]
+        assert ["pass", "warn"] == [each["level"] for each in checked if each["check"] == "store"]
         latest = others.get_secret("RefreshToken")
         assert latest.value
         canary.know("the emulator", str(latest.value))

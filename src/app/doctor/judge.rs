@@ -163,6 +163,11 @@ pub(super) fn store(location: &str, key: &str, round_trip: Result<bool, Error>) 
     .about(location)
 }
 
+/// What the configuration had better say of the store otherwise.
+pub(super) fn store_advice(location: &str, advice: &str) -> Finding {
+    Finding::warn("store", advice, "you: correct `store` in the configuration").about(location)
+}
+
 /// The store's key, where something of it waits for somebody.
 pub(super) fn key(status: &KeyStatus) -> Option<Finding> {
     const CHECK: &str = "store-key";

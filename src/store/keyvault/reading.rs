@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::keys::Keys;
 use super::moving::{self, Looked};
 use super::record::{self, Copy};
-use super::{Format, KeyVaultStore};
+use super::{Format, KeyVaultStore, PINNED};
 use crate::error::Result;
 use crate::store::{Expect, Grant, GrantKey, GrantStore as _, Written};
 use crate::vault::Found;
@@ -73,11 +73,7 @@ impl KeyVaultStore {
             && !self.was_warned.swap(true, Ordering::Relaxed)
         {
             let is_latest = found.version.eq_ignore_ascii_case(version);
-            tracing::warn!(
-                secret = name,
-                is_latest,
-                "the store names a version of its secret; rotation makes new ones, which are used: take the version out of `store`"
-            );
+            tracing::warn!(secret = name, is_latest, "{PINNED}");
         }
         let Some(found) = found.filter(|found| !record::is_anothers(&found.tags, key)) else { return Ok(None) };
         let opened = match self.manners.format {

@@ -70,6 +70,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session<'_>) -> Outcome 
         terminal.say(format_args!("the store is degraded: {}", for_terminal(error.message())));
         terminal.say(format_args!("  hint: {}", for_terminal(error.advice())));
     }
+    if let Some(advice) = app.store_advice() {
+        terminal.warn(format_args!("{advice}"));
+    }
     let rotation = app.key_rotation_standing().await?;
     if rotation.is_some() {
         terminal.warn(format_args!(
