@@ -273,7 +273,7 @@ def test_a_full_identifier_is_one_plain_secret_that_another_tool_shares(host: Ho
         assert "version" in one("token", "fabrikam.com", "--for", "arm", "-v").expect().stderr
         assert "take the version out of `store`" in one("status").expect().stderr
         checked = one("doctor", "fabrikam.com", "--json").expect().json["findings"]
-        assert ["pass", "warn"] == [each["level"] for each in checked if each["check"] == "store"]
+        assert [each["level"] for each in checked if each["check"] == "store"] == ["pass", "warn"]
         latest = others.get_secret("RefreshToken")
         assert latest.value
         canary.know("the emulator", str(latest.value))
