@@ -3,9 +3,9 @@
 use std::fmt::Display;
 
 /// `1 grant`, `2 grants`.
-pub(crate) fn grants(count: impl Display + PartialEq + From<u8>) -> String {
+pub(crate) fn counted(count: impl Display + PartialEq + From<u8>, unit: &str) -> String {
     let end = if count == 1.into() { "" } else { "s" };
-    format!("{count} grant{end}")
+    format!("{count} {unit}{end}")
 }
 
 #[cfg(test)]
@@ -14,6 +14,6 @@ mod tests {
 
     #[test]
     fn one_is_not_several() {
-        assert_eq!([0_u64, 1, 2].map(grants), ["0 grants", "1 grant", "2 grants"]);
+        assert_eq!([0_u64, 1, 2].map(|count| counted(count, "grant")), ["0 grants", "1 grant", "2 grants"]);
     }
 }

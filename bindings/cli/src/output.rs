@@ -10,6 +10,7 @@ use partnersam::clock::{Clock as _, SystemClock, UnixTime};
 use partnersam::error::ErrorDocument;
 use serde::Serialize;
 
+use crate::count::counted;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -141,7 +142,7 @@ fn roughly(seconds: u64) -> String {
         5_400..=172_799 => ((seconds + 1_800) / 3_600, "hour"),
         _ => ((seconds + 43_200) / 86_400, "day"),
     };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    counted(count, unit)
 }
 
 #[cfg(test)]

@@ -26,24 +26,24 @@ pub(super) fn key(service: &str, user: &str, may_create: bool) -> Result<StoreKe
 
 /// What another tool filed under `service` and `user`; none where there is no such entry.
 pub(crate) fn foreign_entry(service: &str, user: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    match ask(service, user, |entry| entry.get_secret().map(Zeroizing::new))? {
-        Ok(secret) => Ok(Some(secret)),
+    ask(service, user, translate_foreign, |entry| match entry.get_secret() {
+        Ok(secret) => Ok(Some(Zeroizing::new(secret))),
         Err(KeyringError::NoEntry) => Ok(None),
-        Err(error) => Err(translate_foreign(error)),
-    }
+        Err(error) => Err(error),
+    })
 }
 
 /// Removes it. One that is gone already is as it should be.
 pub(crate) fn remove_foreign_entry(service: &str, user: &str) -> Result<()> {
-    match ask(service, user, Entry::delete_credential)? {
-        Ok(()) | Err(KeyringError::NoEntry) => Ok(()),
-        Err(error) => Err(translate_foreign(error)),
-    }
+    ask(service, user, translate_foreign, |entry| match entry.delete_credential() {
+        Err(KeyringError::NoEntry) => Ok(()),
+        removed => removed,
+    })
 }
 
 /// Every key of that entry, the oldest first: they stand one behind the other in it.
 pub(super) fn keys(service: &str, user: &str) -> Result<Vec<StoreKey>> {
-    let secret = ask(service, user, |entry| entry.get_secret().map(Zeroizing::new))?.map_err(translate)?;
+    let secret = ask(service, user, translate, |entry| entry.get_secret().map(Zeroizing::new))?;
     let (keys, rest) = secret.as_chunks::<32>();
     if keys.is_empty() || !rest.is_empty() || keys.len() > MOST_KEYS {
         return Err(malformed());
@@ -58,7 +58,7 @@ pub(super) fn put(service: &str, user: &str, keys: &[&StoreKey]) -> Result<()> {
         // EXPOSE: the key goes into the keyring, which is where it lives.
         secret.extend_from_slice(key.expose().as_slice());
     }
-    ask(service, user, |entry| entry.set_secret(&secret))?.map_err(translate)
+    ask(service, user, translate, |entry| entry.set_secret(&secret))
 }
 
 fn malformed() -> Error {
@@ -74,8 +74,9 @@ fn malformed() -> Error {
 fn ask<T>(
     service: &str,
     user: &str,
+    translate: fn(KeyringError) -> Error,
     question: impl Fn(&Entry) -> std::result::Result<T, KeyringError>,
-) -> Result<std::result::Result<T, KeyringError>> {
+) -> Result<T> {
     static CONNECTION: std::sync::Mutex<Option<Arc<zbus_secret_service_keyring_store::Store>>> =
         std::sync::Mutex::new(None);
     // Before the lock, which another thread may have held at the fork.
@@ -92,10 +93,11 @@ fn ask<T>(
         }
         answer
     };
-    Ok(match put() {
+    let answer = match put() {
         Err(KeyringError::PlatformFailure(_)) => put(),
         answer => answer,
-    })
+    };
+    answer.map_err(translate)
 }
 
 /// Shown to a person who looks into the keyring.
@@ -120,9 +122,10 @@ fn refuse_after_fork() -> Result<()> {
 fn ask<T>(
     service: &str,
     user: &str,
+    translate: fn(KeyringError) -> Error,
     question: impl Fn(&Entry) -> std::result::Result<T, KeyringError>,
-) -> Result<std::result::Result<T, KeyringError>> {
-    Ok(open(service, user).and_then(|entry| question(&entry)))
+) -> Result<T> {
+    open(service, user).and_then(|entry| question(&entry)).map_err(translate)
 }
 
 #[cfg(windows)]

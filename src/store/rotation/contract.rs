@@ -45,12 +45,17 @@ fn steps(store: &Store) -> &dyn KeyRotation {
 }
 
 /// From the first step to the last; what is sealed beside the store is its caller's.
-async fn rotate(store: &Store) {
-    steps(store).add(None).await.unwrap();
-    steps(store).switch(None).await.unwrap();
-    while steps(store).move_some(64).await.unwrap().seen > 0 {}
-    steps(store).settle().await.unwrap();
-    steps(store).retire(None).await.unwrap();
+pub(crate) async fn rotate(store: &dyn KeyRotation) {
+    store.add(None).await.unwrap();
+    store.switch(None).await.unwrap();
+    finish(store).await;
+}
+
+/// From where the new key is the store's.
+pub(crate) async fn finish(store: &dyn KeyRotation) {
+    while store.move_some(64).await.unwrap().seen > 0 {}
+    store.settle().await.unwrap();
+    store.retire(None).await.unwrap();
 }
 
 async fn put(store: &Store, number: u128, token: u64, expect: Expect) -> Written {
@@ -78,6 +83,7 @@ async fn fill(store: &Store) {
 }
 
 async fn read_grants(store: &Store) -> Vec<(u64, String)> {
+    assert_eq!(store.tenants(&app(), None, 10).await.unwrap(), [tenant(1), tenant(2), tenant(3)]);
     let mut found = Vec::new();
     for number in [1, 2, 3] {
         found.push(refresh_token(store, number).await);
@@ -157,11 +163,16 @@ pub(crate) async fn a_process_with_the_old_key_in_memory_goes_on_through_a_chang
     let (rotating, old) = (place.open(&source), place.elsewhere(&source));
     fill(&rotating).await;
     let mut last = (1, "not-a-real-refresh-token-0".to_owned());
+    // A host keeps tokens of grants that it knows.
+    read_grants(&old).await;
+    put_access(&old, 2).await;
+    old.put_pending(&pending(7), NOW).await.unwrap();
     let mut number = 0;
     let mut use_it = async || {
         let found = refresh_token(&old, 1).await;
-        assert_eq!(found.1, last.1);
-        assert!(found.0 >= last.0, "the generation went back");
+        assert_eq!(found, last);
+        assert!(old.token(&token_key(2, "graph")).await.unwrap().is_some());
+        assert!(old.pending(&app(), &[7; 32]).await.unwrap().is_some());
         number += 1;
         assert_eq!(put(&old, 1, number, Expect::Generation(found.0)).await, Written::Yes(found.0 + 1));
         last = refresh_token(&old, 1).await;
@@ -183,11 +194,13 @@ pub(crate) async fn a_process_with_the_old_key_in_memory_goes_on_through_a_chang
     while steps(&rotating).move_some(1).await.unwrap().seen > 0 {
         use_it().await;
     }
+    let beside = seal_beside(&rotating).await;
     steps(&rotating).settle().await.unwrap();
     use_it().await;
     steps(&rotating).retire(None).await.unwrap();
     use_it().await;
-    rotate(&rotating).await;
+    assert!(is_beside(&old, &beside).await);
+    rotate(steps(&rotating)).await;
     use_it().await;
     assert_eq!(source.held(), [3]);
 }
@@ -200,7 +213,7 @@ pub(crate) async fn a_process_that_only_reads_finds_what_was_moved_from_the_key_
     for reader in &readers {
         reader.grant(&grant_key(3)).await.unwrap().unwrap();
     }
-    rotate(&rotating).await;
+    rotate(steps(&rotating)).await;
     let beside = seal_beside(&rotating).await;
     // Each asks for another kind of record first.
     let [of_a_grant, of_a_token, of_a_consent, of_a_file] = readers;

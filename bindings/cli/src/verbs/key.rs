@@ -8,7 +8,7 @@ use partnersam::app::rotate_key::{KeyPlan, KeyRotated, KeyStatus};
 use partnersam::store::{KeySource, create_key_file};
 
 use super::{End, Outcome};
-use crate::count::grants;
+use crate::count::counted;
 use crate::escape::for_terminal;
 use crate::output;
 use crate::session::Session;
@@ -165,7 +165,7 @@ fn show(terminal: &Terminal, store: &str, status: &KeyStatus) -> Result<(), crat
         "none" => Ok(()),
         _ => terminal.print(format_args!(
             "it is being changed, with {} to go under the old one; `partnersam key rotate` goes on",
-            grants(status.left)
+            counted(status.left, "grant")
         )),
     }
 }
@@ -193,7 +193,10 @@ fn tell_plan(terminal: &Terminal, store: &str, plan: &KeyPlan) -> Result<(), cra
             "and no more: both keys are to be brought to every other host that uses the store, before the next `partnersam key rotate`",
         );
     }
-    terminal.print(format_args!("would move {} of {store} to it, and then remove the old one", grants(plan.grants)))?;
+    terminal.print(format_args!(
+        "would move {} of {store} to it, and then remove the old one",
+        counted(plan.grants, "grant")
+    ))?;
     match &plan.config_line {
         Some(line) => terminal.print(format_args!("then the configuration is to say {}", for_terminal(line))),
         None => Ok(()),
@@ -223,12 +226,12 @@ fn tell(terminal: &Terminal, store: &str, source: &str, done: &KeyRotated) -> Re
         "{} {} has a new key: {} moved{went_on}",
         terminal.style_out(Style::Good, "✔"),
         for_terminal(store),
-        grants(done.moved)
+        counted(done.moved, "grant")
     ))?;
     if done.unreadable > 0 {
         terminal.warn(format_args!(
             "neither key opens {}, left as found; `partnersam status PARTNER` says which",
-            grants(done.unreadable)
+            counted(done.unreadable, "grant")
         ));
     }
     if !done.old_key_removed {

@@ -10,7 +10,7 @@ use partnersam::{Error, ErrorKind};
 use zeroize::Zeroizing;
 
 use super::{End, Outcome};
-use crate::count::grants;
+use crate::count::counted;
 use crate::escape::for_terminal;
 use crate::failure::Failure;
 use crate::output;
@@ -139,7 +139,7 @@ async fn export(arguments: ExportArguments, session: &Session<'_>) -> Outcome {
             "{} {} holds {} of {}",
             terminal.style_out(Style::Good, "✔"),
             for_terminal(&arguments.to.display().to_string()),
-            grants(exported),
+            counted(exported, "grant"),
             for_terminal(&app.store_location())
         ))?;
         terminal.say(format_args!(
@@ -182,7 +182,11 @@ async fn import(arguments: ImportArguments, session: &Session<'_>) -> Outcome {
         output::print(terminal, &report)?;
     } else {
         let ImportReport { taken, kept, .. } = report;
-        terminal.print(format_args!("{}: {} taken, {kept} kept as before", for_terminal(&store), grants(taken)))?;
+        terminal.print(format_args!(
+            "{}: {} taken, {kept} kept as before",
+            for_terminal(&store),
+            counted(taken, "grant")
+        ))?;
         terminal.say(format_args!(
             "when they work here, remove them where they came from: partnersam revoke PARTNER --yes"
         ));

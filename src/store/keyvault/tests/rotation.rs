@@ -4,7 +4,7 @@ use http::Method;
 
 use super::*;
 use crate::store::rotation::Moved;
-use crate::store::rotation::contract::{Shared, rotation_contract};
+use crate::store::rotation::contract::{Shared, finish, rotate, rotation_contract};
 use crate::store::seal::Sealer;
 
 /// Hosts that read one source, and what each has beside the vault.
@@ -71,18 +71,6 @@ async fn read_all(lab: &Lab, host: &Host) -> Vec<String> {
     found
 }
 
-async fn rotate(store: &KeyVaultStore) {
-    store.add(None).await.unwrap();
-    store.switch(None).await.unwrap();
-    finish(store).await;
-}
-
-async fn finish(store: &KeyVaultStore) {
-    while store.move_some(64).await.unwrap().seen > 0 {}
-    store.settle().await.unwrap();
-    store.retire(None).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_keys_leaves_one_readable_version_of_each_grant_and_one_word() {
     let (lab, source) = (Lab::new(), Arc::new(Several::new(1)));
@@ -120,6 +108,8 @@ async fn a_consent_on_another_host_in_the_midst_of_a_change_of_keys_is_seen_by_a
     }
     rotating.settle().await.unwrap();
     rotating.retire(None).await.unwrap();
+    consent().await;
+    rotate(&rotating).await;
     consent().await;
     assert_eq!(lab.versions(&rotating, 1).await.1, 1);
 }

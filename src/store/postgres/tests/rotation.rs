@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::rotation::Moved;
-use crate::store::rotation::contract::{Shared, rotation_contract};
+use crate::store::rotation::contract::{Shared, rotate, rotation_contract};
 
 fn open(uri: &str, source: &Arc<Several>) -> PostgresStore {
     store_with(uri, source.clone(), PasswordSource::default(), None)
@@ -26,13 +26,6 @@ async fn with_three_grants() -> (String, Arc<Several>) {
         put(&store, number, &grant_facts(), Expect::Absent).await;
     }
     (uri, source)
-}
-
-async fn rotate(store: &PostgresStore) {
-    store.switch(None).await.unwrap();
-    while store.move_some(64).await.unwrap().seen > 0 {}
-    store.settle().await.unwrap();
-    store.retire(None).await.unwrap();
 }
 
 #[tokio::test]

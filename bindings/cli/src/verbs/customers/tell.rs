@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use partnersam::app::customers::report::Run;
 use partnersam::app::customers::{Customer, CustomerOutcome, Summary, Verdict};
 
+use crate::count::counted;
 use crate::escape::for_terminal;
 use crate::failure::Failure;
 use crate::terminal::{Style, Terminal};
@@ -71,7 +72,7 @@ pub(super) fn tell_outcome(outcome: &CustomerOutcome, terminal: &Terminal) -> Re
 /// What the whole run came to.
 pub(super) fn tell_summary(run: Run, summary: &Summary, terminal: &Terminal) -> Result<(), Failure> {
     let Summary { customers, as_desired, to_change, no_consent, applied, proved_before, failed } = summary;
-    let customers = if *customers == 1 { "1 customer".to_owned() } else { format!("{customers} customers") };
+    let customers = counted(*customers, "customer");
     match run {
         Run::Plan => terminal.print(format_args!(
             "{customers}: {as_desired} as wanted, {to_change} to change, {no_consent} without consent, {failed} failed"
