@@ -112,7 +112,9 @@ def test_a_process_holds_one_connection_and_asks_a_keyring_anew_that_fell(place:
     """Many clients that come at once have made gnome-keyring's daemon abort: a process is one of them, and no more."""
     program = Cli(place.home, place.env, (VENV / "bin" / "python", TESTS / "processes" / "open_many.py"))
     asked, go, asked_again = place.home / "asked", place.home / "go", place.home / "asked-again"
-    with program.start(asked.name, go.name, asked_again.name) as process:
+    keep = Cli(place.home, place.env, (VENV / "bin" / "python", TESTS / "cli" / "keep_in_keyring.py"))
+    keep("old tool", "fabrikam", stdin="not-a-real-refresh-token").expect()
+    with program.start(asked.name, go.name, asked_again.name, place.partner, "keyring:old tool/fabrikam") as process:
         process.wait_until(asked.exists, "the first answers")
         assert keyring.connections_of(process.pid) == 1
         keyring.kill_daemon()
