@@ -113,7 +113,8 @@ impl App {
         let state = self.state()?;
         let runtime = state.runtime()?;
         outside_of_a_runtime()?;
-        let operation = operation(state.app.clone());
+        // Of some kilobytes, and moved once, not from hand to hand.
+        let mut operation = Box::pin(operation(state.app.clone()));
         let ended = runtime.block_on(async {
             let alarm = state.alarms.lock().unwrap_or_else(PoisonError::into_inner).pop();
             if alarm.as_ref().is_none_or(|alarm| alarm.ended.elapsed() > PAUSE) {
@@ -121,7 +122,6 @@ impl App {
                 tokio::task::yield_now().await;
             }
             let mut rings = alarm.map_or_else(|| Box::pin(tokio::time::sleep(PATIENCE)), |alarm| alarm.rings);
-            tokio::pin!(operation);
             loop {
                 tokio::select! {
                     biased;

@@ -9,6 +9,7 @@ pub mod audience;
 pub mod audit;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod chance;
 pub mod clock;
 pub mod cloud;
 pub mod error;

@@ -24,6 +24,11 @@ mod store;
 mod token;
 mod wait;
 
+/// For the core's own memory, not Python's: redeeming ten thousand grants is thousands of strings of a kilobyte or two, which glibc's allocator splits, joins
+/// and looks for over and over. A module has to itself what a library in another program's process must not choose for it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The native half of the package `partnersam`.
 #[pyo3::pymodule]
 mod _native {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::exchange::{Beside, Repeat, SIGN_IN_SCOPES, jitter};
+use super::exchange::{Beside, Repeat, SIGN_IN_SCOPES};
 use super::token::Token;
 use super::token_cache::CacheKey;
 use super::{App, Inner};
 use crate::audience::Audience;
 use crate::audit::{Entry, Outcome as Ended};
+use crate::chance::jitter;
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};

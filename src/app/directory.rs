@@ -10,8 +10,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Inner;
-use super::exchange::jitter;
 use super::in_hand::{Found, unless_away};
+use crate::chance::jitter;
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result, Retry};

@@ -10,8 +10,9 @@ use super::Inner;
 use super::credential::{self, ClientCredential};
 use super::token_cache::CacheKey;
 use crate::audience::Audience;
+use crate::chance::{jitter, request_id};
 use crate::cloud::AuthorityKind;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::ids::TenantId;
 use crate::protocol::claims_challenge;
 use crate::protocol::classify::{Verdict, classify};
@@ -63,9 +64,9 @@ impl Inner {
         let version = if self.config.v1_resources.contains(audience) { "oauth2" } else { "oauth2/v2.0" };
         match self.config.authority.kind() {
             AuthorityKind::Entra => {
-                self.config.authority.login().join(&format!("/{tenant}/{version}/token")).map_err(|_| {
-                    Error::new(ErrorKind::Internal, "token", "the token endpoint's address could not be built")
-                })
+                let mut endpoint = self.config.authority.login().clone();
+                endpoint.set_path(&format!("{tenant}/{version}/token"));
+                Ok(endpoint)
             }
             AuthorityKind::Generic => Ok(Box::pin(self.metadata(&tenant.into())).await?.token_endpoint.clone()),
         }
@@ -210,7 +211,7 @@ impl Inner {
 /// Gives the request an id of its own, which Entra writes into its sign-in log and into its refusals
 /// (<https://learn.microsoft.com/entra/identity/monitoring-health/concept-sign-in-log-activity-details>).
 fn tag(request: &mut Request) -> String {
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = request_id().to_string();
     if let Ok(value) = http::HeaderValue::from_str(&id) {
         request.headers_mut().insert("client-request-id", value);
     }
@@ -226,19 +227,4 @@ fn is_of_credential(kind: ErrorKind) -> bool {
             | ErrorKind::ConfigMissing
             | ErrorKind::ConfigInvalid
     )
-}
-
-/// A random number from 0 to 1, so that many clients do not come back at one moment.
-pub(super) fn jitter() -> f64 {
-    let mut bytes = [0_u8; 4];
-    // Without randomness there is no jitter, which is no reason to fail.
-    if getrandom::fill(&mut bytes).is_err() {
-        return 1.0;
-    }
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
-}
-
-/// A whole number of seconds from `least` to `most`, at random.
-pub(super) fn jittered(least: i64, most: i64) -> i64 {
-    least + (jitter() * (most - least) as f64) as i64
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::Inner;
 use super::consent::first_audience;
-use super::exchange::{Beside, Repeat, jitter, jittered};
+use super::exchange::{Beside, Repeat};
 use super::renew::Due;
 use super::token::Token;
 use super::token_cache::CacheKey;
 use crate::audience::Audience;
+use crate::chance::{jitter, jittered};
 use crate::clock::UnixTime;
 use crate::cloud::AuthorityKind;
 use crate::error::{Error, ErrorKind, Result};

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::exchange::jitter;
 use super::{App, Inner};
+use crate::chance::jitter;
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{TenantId, TenantRef};
@@ -34,8 +34,7 @@ const AT_ONCE: usize = 2 * AT_SERVER;
 /// Grants taken up together: read as one.
 const TOGETHER: usize = 32;
 
-/// How long the others wait for the first, which opens the connection that all of them share (HTTP/2). Were they to start together, each would open one of
-/// its own before it knew.
+/// How long the others wait for the first: an app whose credential is refused is refused once, and not once for each of them.
 const FIRST: Duration = Duration::from_secs(5);
 
 /// Due grants read at a time: bounds the memory, whatever the number of partners.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credentials::CredentialStatus;
-use super::exchange::jitter;
 use super::grants::GrantStatus;
 use super::renew::Renewed;
 use super::{App, Inner};
+use crate::chance::jitter;
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::ids::TenantId;

@@ -7,6 +7,7 @@ use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::chance::request_id;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::outside_text;
 use crate::secret::AccessToken;
@@ -23,7 +24,7 @@ pub struct CallIds {
 impl CallIds {
     /// Random ones.
     pub fn random() -> Self {
-        Self { request: Uuid::new_v4(), correlation: Uuid::new_v4() }
+        Self { request: request_id(), correlation: request_id() }
     }
 }
 

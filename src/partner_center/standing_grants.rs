@@ -12,6 +12,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::call::{bearer, with_ids};
+use crate::chance::request_id;
 use crate::error::{Actor, Error, ErrorKind, Result};
 use crate::protocol::{json_body, outside_text};
 use crate::secret::AccessToken;
@@ -210,7 +211,7 @@ fn get(url: Url, token: &AccessToken) -> Result<Request<Vec<u8>>> {
         .uri(url.as_str())
         .header(AUTHORIZATION, bearer(token)?)
         .header(ACCEPT, HeaderValue::from_static("application/json"))
-        .header("client-request-id", Uuid::new_v4().to_string())
+        .header("client-request-id", request_id().to_string())
         .body(Vec::new())
         .map_err(|_| Error::new(ErrorKind::Internal, "graph", "a request to Graph could not be built"))
 }

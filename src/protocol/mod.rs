@@ -12,6 +12,7 @@ pub mod assertion;
 pub mod claims_challenge;
 pub mod classify;
 pub mod error_reply;
+mod form;
 pub mod id_token;
 pub mod instance;
 pub(crate) mod json_body;

@@ -14,6 +14,7 @@ use oauth2::{
 };
 use url::Url;
 
+use super::form::Form;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClientId;
 use crate::secret::{AuthorizationCode, ClientSecret, DeviceCode, PkceVerifier, RefreshToken};
@@ -212,14 +213,18 @@ impl TokenRequest<'_> {
 
     /// A form for the token endpoint. The device flow and the app alone go by it, too: the crate would poll by itself, with a clock of its own.
     fn form(&self, own: &[(&str, &str)]) -> Result<Request> {
-        // Of one piece, as a rule: a string that grows leaves copies of its secrets behind.
-        let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
-        form.append_pair("client_id", self.client_id.as_str()).extend_pairs(own);
+        let mut form = Form::new();
+        form.append("client_id", self.client_id.as_str());
+        for (name, value) in own {
+            form.append(name, value);
+        }
         if let ClientAuthentication::Secret(secret) = &self.authentication {
             // EXPOSE: the secret goes into the body of the token request.
-            form.append_pair("client_secret", secret.expose());
+            form.append("client_secret", secret.expose());
         }
-        form.extend_pairs(self.extra_parameters());
+        for (name, value) in self.extra_parameters() {
+            form.append(name, &value);
+        }
         http::Request::builder()
             .method(Method::POST)
             .uri(self.endpoint.as_str())
@@ -227,7 +232,7 @@ impl TokenRequest<'_> {
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
             // As it was parsed once: a transport that wants it need not do so again.
             .extension(self.endpoint.clone())
-            .body(form.finish().into_bytes())
+            .body(form.into_bytes())
             .map_err(|_| Error::new(ErrorKind::Internal, "token", "a token request could not be built"))
     }
 }

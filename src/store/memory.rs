@@ -30,7 +30,9 @@ pub(crate) struct MemoryStore {
 
 #[derive(Default)]
 struct Kept {
-    grants: BTreeMap<GrantKey, KeptGrant>,
+    /// Of each app; as a rule there is one. Within it by tenant alone: to compare names of authorities on the way to each of many grants would cost more than
+    /// to copy a token.
+    grants: Vec<(AppKey, BTreeMap<TenantId, KeptGrant>)>,
     pending: HashMap<(AppKey, [u8; 32]), KeptPending>,
     domains: HashMap<(String, String), (TenantId, UnixTime)>,
     tokens: usize,
@@ -71,7 +73,7 @@ impl GrantStore for MemoryStore {
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
-        at_once(Ok(self.kept().grants.get(key).map(|kept| Grant {
+        at_once(Ok(self.kept().grant(key).map(|kept| Grant {
             key: key.clone(),
             generation: kept.generation,
             // EXPOSE: the caller redeems it; the store keeps its own.
@@ -118,7 +120,7 @@ impl GrantStore for MemoryStore {
     ) -> BoxFuture<'a, Result<()>> {
         // Memory is never unwritable: the journal would be applied at once, and dropped where it is stale.
         let mut kept = self.kept();
-        let found = kept.grants.get(key).map(|kept| recovery::Found {
+        let found = kept.grant(key).map(|kept| recovery::Found {
             generation: kept.generation,
             is_dead: kept.facts.state != GrantState::Active,
             consented_on: Some(kept.facts.consented_on),
@@ -132,7 +134,7 @@ impl GrantStore for MemoryStore {
 
     fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
         let mut kept = self.kept();
-        let removed = kept.grants.remove(key);
+        let removed = kept.of_app_mut(key).and_then(|grants| grants.remove(&key.tenant));
         kept.tokens -= removed.as_ref().map_or(0, |grant| grant.tokens.len());
         at_once(Ok(removed.is_some()))
     }
@@ -144,7 +146,7 @@ impl GrantStore for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         let kept = self.kept();
-        let tenants = kept.of_app(app).map(|(key, _)| key.tenant);
+        let tenants = kept.of_app(app).map(|(tenant, _)| *tenant);
         at_once(Ok(tenants.filter(|tenant| after.is_none_or(|after| *tenant > after)).take(limit).collect()))
     }
 
@@ -153,7 +155,7 @@ impl GrantStore for MemoryStore {
         let mut due: Vec<_> = kept
             .of_app(app)
             .filter(|(_, grant)| grant.facts.state == GrantState::Active && turn.includes(grant.facts.renew_after))
-            .map(|(key, grant)| (grant.facts.renew_after, key.tenant))
+            .map(|(tenant, grant)| (grant.facts.renew_after, *tenant))
             .collect();
         due.sort_unstable();
         at_once(Ok(due.into_iter().map(|(_, tenant)| tenant).take(limit).collect()))
@@ -165,7 +167,7 @@ impl GrantStore for MemoryStore {
 
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
         let kept = self.kept();
-        let found = kept.grants.get(&key.grant).and_then(|grant| grant.tokens.get(&(key.tenant, key.audience.clone())));
+        let found = kept.grant(&key.grant).and_then(|grant| grant.tokens.get(&(key.tenant, key.audience.clone())));
         at_once(Ok(found.map(|(token, facts)| StoredToken {
             // EXPOSE: the caller uses it; the store keeps its own.
             token: AccessToken::new(token.expose()),
@@ -186,7 +188,7 @@ impl GrantStore for MemoryStore {
     fn remove_token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<()>> {
         let mut kept = self.kept();
         let removed =
-            kept.grants.get_mut(&key.grant).and_then(|grant| grant.tokens.remove(&(key.tenant, key.audience.clone())));
+            kept.grant_mut(&key.grant).and_then(|grant| grant.tokens.remove(&(key.tenant, key.audience.clone())));
         kept.tokens -= usize::from(removed.is_some());
         at_once(Ok(()))
     }
@@ -258,34 +260,43 @@ impl GrantStore for MemoryStore {
 }
 
 impl Kept {
-    fn of_app(&self, app: &AppKey) -> impl Iterator<Item = (&GrantKey, &KeptGrant)> {
-        let first = app.grant(TenantId::new(uuid::Uuid::nil()));
-        let last = app.grant(TenantId::new(uuid::Uuid::max()));
-        self.grants.range(first..=last)
+    fn of_app(&self, app: &AppKey) -> impl Iterator<Item = (&TenantId, &KeptGrant)> {
+        self.grants.iter().filter(move |(owner, _)| owner == app).flat_map(|(_, grants)| grants)
+    }
+
+    fn of_app_mut(&mut self, key: &GrantKey) -> Option<&mut BTreeMap<TenantId, KeptGrant>> {
+        self.grants.iter_mut().find(|(app, _)| is_of(key, app)).map(|(_, grants)| grants)
+    }
+
+    fn grant(&self, key: &GrantKey) -> Option<&KeptGrant> {
+        self.grants.iter().find(|(app, _)| is_of(key, app)).and_then(|(_, grants)| grants.get(&key.tenant))
+    }
+
+    fn grant_mut(&mut self, key: &GrantKey) -> Option<&mut KeptGrant> {
+        self.of_app_mut(key).and_then(|grants| grants.get_mut(&key.tenant))
     }
 
     fn write(&mut self, key: &GrantKey, token: &RefreshToken, facts: &GrantFacts, expect: Expect) -> Written {
-        let stored = self.grants.get_mut(key);
-        let found = stored.as_ref().map(|grant| grant.generation);
+        let found = self.grant(key).map(|grant| grant.generation);
         if !expect.is_met_by(found) {
             return Written::Lost(found);
         }
         // EXPOSE: a second copy for the store itself.
         let refresh_token = RefreshToken::new(token.expose());
         let generation = found.unwrap_or_default() + 1;
-        match stored {
-            Some(grant) => {
-                if facts.state != GrantState::Active || facts.user_oid != grant.facts.user_oid {
-                    self.tokens -= grant.tokens.len();
-                    grant.tokens.clear();
-                }
-                grant.generation = generation;
-                grant.refresh_token = refresh_token;
-                grant.facts = facts.clone();
+        if let Some(grant) = self.grant_mut(key) {
+            let mut dropped = 0;
+            if facts.state != GrantState::Active || facts.user_oid != grant.facts.user_oid {
+                dropped = grant.tokens.len();
+                grant.tokens.clear();
             }
-            None => {
-                let grant = KeptGrant { generation, refresh_token, facts: facts.clone(), tokens: HashMap::new() };
-                self.grants.insert(key.clone(), grant);
+            (grant.generation, grant.refresh_token, grant.facts) = (generation, refresh_token, facts.clone());
+            self.tokens -= dropped;
+        } else {
+            let grant = KeptGrant { generation, refresh_token, facts: facts.clone(), tokens: HashMap::new() };
+            match self.of_app_mut(key) {
+                Some(grants) => drop(grants.insert(key.tenant, grant)),
+                None => self.grants.push((key.app(), BTreeMap::from([(key.tenant, grant)]))),
             }
         }
         Written::Yes(generation)
@@ -293,12 +304,12 @@ impl Kept {
 
     fn keep_token(&mut self, key: &TokenKey, token: &AccessToken, facts: &TokenFacts) {
         if self.tokens >= MAX_CACHED {
-            for grant in self.grants.values_mut() {
+            for grant in self.grants.iter_mut().flat_map(|(_, grants)| grants.values_mut()) {
                 grant.tokens.clear();
             }
             self.tokens = 0;
         }
-        let active = self.grants.get_mut(&key.grant).filter(|grant| grant.facts.state == GrantState::Active);
+        let active = self.grant_mut(&key.grant).filter(|grant| grant.facts.state == GrantState::Active);
         if let Some(grant) = active {
             // EXPOSE: a second copy for the store itself.
             let kept = (AccessToken::new(token.expose()), facts.clone());
@@ -306,6 +317,10 @@ impl Kept {
             self.tokens += usize::from(replaced.is_none());
         }
     }
+}
+
+fn is_of(key: &GrantKey, app: &AppKey) -> bool {
+    (&key.authority, &key.client_id) == (&app.authority, &app.client_id)
 }
 
 /// A held lease.

@@ -50,7 +50,7 @@ async fn two() -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_of_many_renewals_goes_alone_and_opens_the_connection_for_all() {
+async fn the_first_of_many_renewals_goes_alone() {
     let world = two().await;
     let by_then = Arc::new(OnceLock::new());
     let kept = by_then.clone();

@@ -8,10 +8,10 @@ use http::{Request, Response, StatusCode};
 use url::Url;
 
 use crate::app::Inner;
-use crate::app::exchange::jitter;
 use crate::app::pace::Pace;
 use crate::app::token_cache::CacheKey;
 use crate::audience::Audience;
+use crate::chance::jitter;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::protocol::claims_challenge;
 use crate::secret::AccessToken;

@@ -1,7 +1,7 @@
 //! partnersam without Python: what the core itself costs, beside the bare client.
 //!
-//! Configured by the environment as every face is. `fill` imports so many grants; `refresh` renews one grant again and again (in a store that has none, as `memory:`, it imports it first); `bulk` renews every grant
-//! of the store once.
+//! Configured by the environment as every face is. `fill` imports so many grants; `refresh` renews one grant again and again, `bulk` renews every grant of the store once; in a
+//! store that has none, as `memory:`, both import first.
 //! Prints one JSON object: operations, client CPU (user and system, all threads) and wall time per operation.
 
 use std::error::Error;
@@ -13,6 +13,10 @@ use partnersam::app::import::ImportOptions;
 use partnersam::clock::UnixTime;
 use partnersam::secret::RefreshToken;
 use partnersam::{Audience, TenantRef, blocking};
+
+/// As in the Python module and in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Renews grants at the benchmark's token server.
 #[derive(Parser)]
@@ -39,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (ops, cpu, wall) = match options.measure {
         Measure::Fill => fill(&app, options.ops)?,
         Measure::Refresh => refresh(&app, options.ops)?,
-        Measure::Bulk => bulk(&app)?,
+        Measure::Bulk => bulk(&app, options.ops)?,
     };
     let each = u128::from(ops.max(1));
     let result = serde_json::json!({ "ops": ops, "cpu_ns_per_op": cpu / each, "wall_ns_per_op": wall / each });
@@ -78,7 +82,10 @@ fn refresh(app: &blocking::App, ops: u64) -> Result<(u64, u128, u128), Box<dyn E
     Ok((ops, cpu_ns() - cpu, wall.elapsed().as_nanos()))
 }
 
-fn bulk(app: &blocking::App) -> Result<(u64, u128, u128), Box<dyn Error>> {
+fn bulk(app: &blocking::App, grants: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
+    if app.grants(&mut blocking::never)?.is_empty() {
+        fill(app, grants)?;
+    }
     let (wall, cpu) = (Instant::now(), cpu_ns());
     let mut renewed = 0;
     let ended = app.renew_due(UnixTime(i64::MAX), |_, _, _| renewed += 1, &mut blocking::never)?;
