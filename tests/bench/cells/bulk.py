@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cells import arguments, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
@@ -30,9 +32,21 @@ def renew(arguments: Arguments, clients: msal_client.Clients) -> None:
     report_time(stopwatch, arguments.tenants)
 
 
+def partnersam_in_memory(arguments: Arguments) -> None:
+    """All grants of a store in memory, in one call: nothing is written to disk, as MSAL writes nothing."""
+    app = partnersam_client.open_app(arguments.server, "memory:", partnersam_client.key_file(arguments.work))
+    for number in range(arguments.tenants):
+        app.import_grant(tenant_id(number), refresh_token(number), ["graph"])
+    renew_all(arguments, app)
+
+
 def partnersam(arguments: Arguments) -> None:
     """All grants of a sealed store on disk, in one call; every new refresh token is durable when it returns."""
-    app = partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants)
+    renew_all(arguments, partnersam_client.open_copy(arguments.server, arguments.work, arguments.tenants))
+
+
+def renew_all(arguments: Arguments, app: Any) -> None:
+    """Every grant that the app has."""
     before, connected = arguments.server.token_requests(), arguments.server.control()["connections"]
     with Stopwatch() as stopwatch:
         partnersam_client.rotate_all(app)
@@ -50,4 +64,11 @@ def check_exchanges(arguments: Arguments, before: int) -> None:
 
 
 if __name__ == "__main__":
-    arguments.run({"msal": msal_documented, "msal, session shared": msal_shared_session, "partnersam": partnersam})
+    arguments.run(
+        {
+            "msal": msal_documented,
+            "msal, session shared": msal_shared_session,
+            "partnersam, in memory": partnersam_in_memory,
+            "partnersam": partnersam,
+        }
+    )
