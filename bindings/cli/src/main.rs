@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-/// As in the Python module: see there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Codes are 0 to 255 by construction.
     ExitCode::from(u8::try_from(partnersam_cli::run(std::env::args_os())).unwrap_or(1))

@@ -14,7 +14,7 @@ use partnersam::clock::UnixTime;
 use partnersam::secret::RefreshToken;
 use partnersam::{Audience, TenantRef, blocking};
 
-/// As in the Python module and in the command.
+/// As in the Python module, whose core this is.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
