@@ -108,6 +108,10 @@ class Emulator:
         """What came to Key Vault, oldest first."""
         return self.calls(api="key_vault")
 
+    def close_connections(self) -> None:
+        """Hangs up on everybody, as servers do with connections that are idle."""
+        self._tell("/connections/close", {})
+
     def seed_grants(self, *upns: str, profile: str = "cpv", mfa: bool = True) -> list[dict[str, str]]:
         """Refresh tokens without a sign-in: upn, tenant and refresh_token for each user, in the order asked."""
         body = {"client_id": self.app(profile)["client_id"], "upns": list(upns), "mfa": mfa}

@@ -170,3 +170,13 @@ def test_arguments_that_cannot_be_right_are_refused_before_anything_is_sent(
     with pytest.raises(TypeError):
         app.complete_consent(42)  # type: ignore[arg-type]
     assert emulator.requests() == []
+
+
+def test_a_code_is_not_sent_over_a_connection_that_the_server_has_closed(emulator: Emulator, app: PartnerApp) -> None:
+    """Nobody looks at the connection while the person signs in; a code that is sent into it is lost, for it is good for one attempt."""
+    link = app.begin_consent("fabrikam.com", ("graph",), redirect_uri=REDIRECT)
+    reply = emulator.sign_in(link.url).fields
+    emulator.close_connections()
+    emulator.forget_requests()
+    assert app.complete_consent(reply).user_name == "admin@fabrikam.com"
+    assert len(emulator.requests(grant_type="authorization_code")) == 1

@@ -21,6 +21,7 @@ mod call_log;
 mod certificates;
 mod claims_challenge;
 mod cloud;
+mod connections;
 mod control;
 mod credentials;
 mod directory;

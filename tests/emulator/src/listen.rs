@@ -108,16 +108,23 @@ const LARGEST_REQUEST: usize = 4 << 20;
 /// Serves one listener until the task is aborted; its connections end with it.
 pub(crate) async fn accept(listener: TcpListener, tls: TlsAcceptor, face: Face, router: Router, world: Arc<World>) {
     let mut connections = JoinSet::new();
+    let mut hang_up = world.connections.listen();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, tls.clone(), face, router.clone(), Arc::clone(&world)));
+                    let open = (face != Face::Control).then(|| world.connections.one_more());
+                    let served = connection(stream, tls.clone(), face, router.clone(), Arc::clone(&world));
+                    connections.spawn(async move {
+                        let _open = open;
+                        served.await;
+                    });
                 }
                 // Out of descriptors, most likely: let some connections end.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Ok(()) = hang_up.changed(), if face != Face::Control => connections.shutdown().await,
         }
     }
 }

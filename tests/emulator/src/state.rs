@@ -12,6 +12,7 @@ use crate::{
     bearer::Caller,
     call_log::CallLog,
     cloud::Cloud,
+    connections::Connections,
     credentials::Credentials,
     directory::Directory,
     entra::sign_in::SignIns,
@@ -66,6 +67,7 @@ pub(crate) struct World {
     pub(crate) workload_identity: WorkloadIdentity,
     keys: RwLock<SigningKeys>,
     state: Mutex<State>,
+    pub(crate) connections: Connections,
     stop: Notify,
 }
 
@@ -160,6 +162,7 @@ impl World {
             workload_identity: WorkloadIdentity::default(),
             keys: RwLock::new(SigningKeys::new(key)),
             state: Mutex::new(State::new(cloud, credentials)?),
+            connections: Connections::default(),
             stop: Notify::new(),
         })
     }

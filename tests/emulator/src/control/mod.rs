@@ -67,6 +67,7 @@ pub(crate) fn router(world: Arc<World>, ready: Ready) -> Router {
         .route(&format!("{}/keys", workload_identity::PATH), get(credentials::workload_keys))
         .route(managed_identity::APP_SERVICE, get(vaults::app_service_token))
         .route(managed_identity::VIRTUAL_MACHINE, get(vaults::virtual_machine_token))
+        .route("/connections/close", post(connections_close))
         .route("/shutdown", post(shutdown))
         .layer(DefaultBodyLimit::max(MOST_BODY * 16))
         .with_state(Arc::new(Control { world, ready }))
@@ -281,6 +282,12 @@ async fn calls(Shared(control): Shown) -> Response {
 async fn calls_reset(Shared(control): Shown) -> Response {
     control.world.lock().calls.clear();
     answer(Ok(json!({ "schema_version": 1, "count": 0 })))
+}
+
+/// As servers do with connections that were idle for long, and without a word.
+async fn connections_close(Shared(control): Shown) -> Response {
+    control.world.connections.close().await;
+    answer(Ok(json!({ "schema_version": 1, "closed": true })))
 }
 
 async fn shutdown(Shared(control): Shown) -> Response {

@@ -1,9 +1,14 @@
 //! Starting, the ready file, and stopping.
 
+use std::time::Duration;
+
+use crate::client::Client;
 use partnersam_emulator::{Emulator, Options, Ready};
 use reqwest::Certificate;
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 fn options(folder: &std::path::Path) -> Options {
     Options { ready_file: Some(folder.join("ready.json")), ..Options::default() }
@@ -96,4 +101,20 @@ fn the_program_ends_cleanly_by_a_signal() {
         assert!(program.wait().unwrap().success());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+}
+
+#[tokio::test]
+async fn open_connections_are_closed_when_it_is_told_to() {
+    let client = Client::start().await;
+    let port = url::Url::parse(&client.ready.authority).unwrap().port().unwrap();
+    let mut idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut nothing = [0_u8];
+    assert!(
+        timeout(Duration::from_millis(200), idle.read(&mut nothing)).await.is_err(),
+        "closed before it was told to"
+    );
+    assert_eq!(client.control("/connections/close", json!({})).await.status, 200);
+    let read = timeout(Duration::from_secs(5), idle.read(&mut nothing)).await.expect("it was closed");
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok(), "and the next one is welcome");
 }
