@@ -38,7 +38,7 @@ def test_every_file_is_on_the_map() -> None:
     assert [path for path in files if path.startswith(folders)] == []
 
 
-FOUNDATION = {"error", "secret", "ids", "cloud", "audience", "clock", "fork", "purpose", "schedule", "hosts"}
+FOUNDATION = {"error", "secret", "ids", "cloud", "audience", "chance", "clock", "fork", "purpose", "schedule", "hosts"}
 MAY_IMPORT = {
     **dict.fromkeys(FOUNDATION, FOUNDATION),
     "remedy": FOUNDATION | {"remedy"},
