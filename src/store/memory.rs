@@ -30,13 +30,16 @@ pub(crate) struct MemoryStore {
 
 #[derive(Default)]
 struct Kept {
-    /// Of each app; as a rule there is one. Within it by tenant alone: to compare names of authorities on the way to each of many grants would cost more than
-    /// to copy a token.
-    grants: Vec<(AppKey, BTreeMap<TenantId, KeptGrant>)>,
+    grants: Grants,
     pending: HashMap<(AppKey, [u8; 32]), KeptPending>,
     domains: HashMap<(String, String), (TenantId, UnixTime)>,
     tokens: usize,
 }
+
+/// By app, of which there is one as a rule, and within it by tenant alone: to compare names of authorities on the way to each of many grants would cost more
+/// than to copy a token.
+#[derive(Default)]
+struct Grants(Vec<(AppKey, BTreeMap<TenantId, KeptGrant>)>);
 
 struct KeptGrant {
     generation: u64,
@@ -73,7 +76,7 @@ impl GrantStore for MemoryStore {
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
-        at_once(Ok(self.kept().grant(key).map(|kept| Grant {
+        at_once(Ok(self.kept().grants.get(key).map(|kept| Grant {
             key: key.clone(),
             generation: kept.generation,
             // EXPOSE: the caller redeems it; the store keeps its own.
@@ -120,7 +123,7 @@ impl GrantStore for MemoryStore {
     ) -> BoxFuture<'a, Result<()>> {
         // Memory is never unwritable: the journal would be applied at once, and dropped where it is stale.
         let mut kept = self.kept();
-        let found = kept.grant(key).map(|kept| recovery::Found {
+        let found = kept.grants.get(key).map(|kept| recovery::Found {
             generation: kept.generation,
             is_dead: kept.facts.state != GrantState::Active,
             consented_on: Some(kept.facts.consented_on),
@@ -134,7 +137,7 @@ impl GrantStore for MemoryStore {
 
     fn remove_grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<bool>> {
         let mut kept = self.kept();
-        let removed = kept.of_app_mut(key).and_then(|grants| grants.remove(&key.tenant));
+        let removed = kept.grants.remove(key);
         kept.tokens -= removed.as_ref().map_or(0, |grant| grant.tokens.len());
         at_once(Ok(removed.is_some()))
     }
@@ -146,13 +149,14 @@ impl GrantStore for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         let kept = self.kept();
-        let tenants = kept.of_app(app).map(|(tenant, _)| *tenant);
+        let tenants = kept.grants.of_app(app).map(|(tenant, _)| *tenant);
         at_once(Ok(tenants.filter(|tenant| after.is_none_or(|after| *tenant > after)).take(limit).collect()))
     }
 
     fn due<'a>(&'a self, app: &'a AppKey, turn: Turn, limit: usize) -> BoxFuture<'a, Result<Vec<TenantId>>> {
         let kept = self.kept();
         let mut due: Vec<_> = kept
+            .grants
             .of_app(app)
             .filter(|(_, grant)| grant.facts.state == GrantState::Active && turn.includes(grant.facts.renew_after))
             .map(|(tenant, grant)| (grant.facts.renew_after, *tenant))
@@ -167,7 +171,7 @@ impl GrantStore for MemoryStore {
 
     fn token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<StoredToken>>> {
         let kept = self.kept();
-        let found = kept.grant(&key.grant).and_then(|grant| grant.tokens.get(&(key.tenant, key.audience.clone())));
+        let found = kept.grants.get(&key.grant).and_then(|grant| grant.tokens.get(&(key.tenant, key.audience.clone())));
         at_once(Ok(found.map(|(token, facts)| StoredToken {
             // EXPOSE: the caller uses it; the store keeps its own.
             token: AccessToken::new(token.expose()),
@@ -188,7 +192,7 @@ impl GrantStore for MemoryStore {
     fn remove_token<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<()>> {
         let mut kept = self.kept();
         let removed =
-            kept.grant_mut(&key.grant).and_then(|grant| grant.tokens.remove(&(key.tenant, key.audience.clone())));
+            kept.grants.get_mut(&key.grant).and_then(|grant| grant.tokens.remove(&(key.tenant, key.audience.clone())));
         kept.tokens -= usize::from(removed.is_some());
         at_once(Ok(()))
     }
@@ -259,44 +263,62 @@ impl GrantStore for MemoryStore {
     }
 }
 
-impl Kept {
+impl Grants {
     fn of_app(&self, app: &AppKey) -> impl Iterator<Item = (&TenantId, &KeptGrant)> {
-        self.grants.iter().filter(move |(owner, _)| owner == app).flat_map(|(_, grants)| grants)
+        self.0.iter().filter(move |(owner, _)| owner == app).flat_map(|(_, grants)| grants)
     }
 
-    fn of_app_mut(&mut self, key: &GrantKey) -> Option<&mut BTreeMap<TenantId, KeptGrant>> {
-        self.grants.iter_mut().find(|(app, _)| is_of(key, app)).map(|(_, grants)| grants)
+    fn get(&self, key: &GrantKey) -> Option<&KeptGrant> {
+        self.0.iter().find(|(app, _)| is_of(key, app))?.1.get(&key.tenant)
     }
 
-    fn grant(&self, key: &GrantKey) -> Option<&KeptGrant> {
-        self.grants.iter().find(|(app, _)| is_of(key, app)).and_then(|(_, grants)| grants.get(&key.tenant))
+    fn get_mut(&mut self, key: &GrantKey) -> Option<&mut KeptGrant> {
+        self.0.iter_mut().find(|(app, _)| is_of(key, app))?.1.get_mut(&key.tenant)
     }
 
-    fn grant_mut(&mut self, key: &GrantKey) -> Option<&mut KeptGrant> {
-        self.of_app_mut(key).and_then(|grants| grants.get_mut(&key.tenant))
+    fn insert(&mut self, key: &GrantKey, grant: KeptGrant) {
+        match self.0.iter_mut().find(|(app, _)| is_of(key, app)) {
+            Some((_, grants)) => drop(grants.insert(key.tenant, grant)),
+            None => self.0.push((key.app(), BTreeMap::from([(key.tenant, grant)]))),
+        }
     }
 
+    fn remove(&mut self, key: &GrantKey) -> Option<KeptGrant> {
+        self.0.iter_mut().find(|(app, _)| is_of(key, app))?.1.remove(&key.tenant)
+    }
+
+    fn values_mut(&mut self) -> impl Iterator<Item = &mut KeptGrant> {
+        self.0.iter_mut().flat_map(|(_, grants)| grants.values_mut())
+    }
+}
+
+fn is_of(key: &GrantKey, app: &AppKey) -> bool {
+    (&key.authority, &key.client_id) == (&app.authority, &app.client_id)
+}
+
+impl Kept {
     fn write(&mut self, key: &GrantKey, token: &RefreshToken, facts: &GrantFacts, expect: Expect) -> Written {
-        let found = self.grant(key).map(|grant| grant.generation);
+        let stored = self.grants.get_mut(key);
+        let found = stored.as_ref().map(|grant| grant.generation);
         if !expect.is_met_by(found) {
             return Written::Lost(found);
         }
         // EXPOSE: a second copy for the store itself.
         let refresh_token = RefreshToken::new(token.expose());
         let generation = found.unwrap_or_default() + 1;
-        if let Some(grant) = self.grant_mut(key) {
-            let mut dropped = 0;
-            if facts.state != GrantState::Active || facts.user_oid != grant.facts.user_oid {
-                dropped = grant.tokens.len();
-                grant.tokens.clear();
+        match stored {
+            Some(grant) => {
+                if facts.state != GrantState::Active || facts.user_oid != grant.facts.user_oid {
+                    self.tokens -= grant.tokens.len();
+                    grant.tokens.clear();
+                }
+                grant.generation = generation;
+                grant.refresh_token = refresh_token;
+                grant.facts = facts.clone();
             }
-            (grant.generation, grant.refresh_token, grant.facts) = (generation, refresh_token, facts.clone());
-            self.tokens -= dropped;
-        } else {
-            let grant = KeptGrant { generation, refresh_token, facts: facts.clone(), tokens: HashMap::new() };
-            match self.of_app_mut(key) {
-                Some(grants) => drop(grants.insert(key.tenant, grant)),
-                None => self.grants.push((key.app(), BTreeMap::from([(key.tenant, grant)]))),
+            None => {
+                let grant = KeptGrant { generation, refresh_token, facts: facts.clone(), tokens: HashMap::new() };
+                self.grants.insert(key, grant);
             }
         }
         Written::Yes(generation)
@@ -304,12 +326,12 @@ impl Kept {
 
     fn keep_token(&mut self, key: &TokenKey, token: &AccessToken, facts: &TokenFacts) {
         if self.tokens >= MAX_CACHED {
-            for grant in self.grants.iter_mut().flat_map(|(_, grants)| grants.values_mut()) {
+            for grant in self.grants.values_mut() {
                 grant.tokens.clear();
             }
             self.tokens = 0;
         }
-        let active = self.grant_mut(&key.grant).filter(|grant| grant.facts.state == GrantState::Active);
+        let active = self.grants.get_mut(&key.grant).filter(|grant| grant.facts.state == GrantState::Active);
         if let Some(grant) = active {
             // EXPOSE: a second copy for the store itself.
             let kept = (AccessToken::new(token.expose()), facts.clone());
@@ -317,10 +339,6 @@ impl Kept {
             self.tokens += usize::from(replaced.is_none());
         }
     }
-}
-
-fn is_of(key: &GrantKey, app: &AppKey) -> bool {
-    (&key.authority, &key.client_id) == (&app.authority, &app.client_id)
 }
 
 /// A held lease.

@@ -20,6 +20,7 @@ use super::journal::Journal;
 use super::{Action, Done};
 use crate::app::Inner;
 use crate::app::credential::{ClientCredential, KeptIn};
+use crate::chance::request_id;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::applications::{self, Credential, Registration};
 use crate::ids::TenantId;
@@ -126,7 +127,7 @@ impl<'a> Rotation<'a> {
 
     async fn registration(&self, home: TenantId) -> Result<Registration> {
         let base = self.inner.graph()?;
-        let id = Uuid::new_v4();
+        let id = request_id();
         let answer =
             self.ask(home, |token| applications::find_request(base, &self.inner.config.client_id, token, id)).await?;
         applications::read_found(&answer, wait(&answer))

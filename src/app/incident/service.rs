@@ -14,6 +14,7 @@ use crate::app::config::Profile;
 use crate::app::customers::Customer;
 use crate::audience::Audience;
 use crate::audit::{Entry, Outcome};
+use crate::chance::request_id;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::graph::sessions::{self, Whose};
 use crate::transport::retry_after;
@@ -85,7 +86,7 @@ impl Inner {
     /// By the account's own token, or, in the app's own tenant, by the app itself.
     pub(super) async fn end_sign_ins(self: &Arc<Self>, target: &Target) -> Result<Done> {
         let base = self.graph()?;
-        let id = Uuid::new_v4();
+        let id = request_id();
         let key = behalf(target).key(target.partner, Audience::Graph);
         let by_account = self
             .call(&key, None, |token| sessions::revoke_request(base, Whose::Own, token, id))
@@ -102,7 +103,7 @@ impl Inner {
         let account = Uuid::try_parse(&target.user_oid);
         match account {
             Ok(account) if self.is_home(target).await && error.kind().retry() != Retry::After => {
-                let id = Uuid::new_v4();
+                let id = request_id();
                 let answer = self
                     .call_as_app(target.partner, |token| {
                         sessions::revoke_request(base, Whose::Account(account), token, id)

@@ -36,7 +36,7 @@ def partnersam_in_memory(arguments: Arguments) -> None:
     """All grants of a store in memory, in one call: nothing is written to disk, as MSAL writes nothing."""
     app = partnersam_client.open_app(arguments.server, "memory:", partnersam_client.key_file(arguments.work))
     for number in range(arguments.tenants):
-        app.import_grant(tenant_id(number), refresh_token(number), ["graph"])
+        partnersam_client.import_grant(app, number)
     renew_all(arguments, app)
 
 

@@ -45,8 +45,13 @@ def open_app(server: Server, store: str, key_file: Path) -> Any:
 def fill(app: Any, tenants: range) -> None:
     """Imports a grant for each tenant, which proves it by redeeming, and brings the token that other cells start from; no other."""
     for number in tenants:
-        app.import_grant(tenant_id(number), refresh_token(number), ["graph"])
+        import_grant(app, number)
         app.credential(tenant_id(number)).get_token(SCOPE)
+
+
+def import_grant(app: Any, number: int) -> None:
+    """The grant of this tenant and no token."""
+    app.import_grant(tenant_id(number), refresh_token(number), ["graph"])
 
 
 def rotate(app: Any, tenant: str) -> None:

@@ -14,6 +14,7 @@ use crate::app::credential::AssertionCredential;
 use crate::app::credential::certificate::{Certificate, CertificateFiles, certificates_of};
 use crate::app::credential::new_certificate::{Form, NewCertificate};
 use crate::app::incident::{Action, Done};
+use crate::chance::request_id;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::applications;
 use crate::ids::TenantId;
@@ -70,7 +71,7 @@ impl<'a> CertificateRotation<'a> {
         let (key_id, done) = match before {
             Some(key_id) => (key_id, Done::default()),
             None => {
-                let id = Uuid::new_v4();
+                let id = request_id();
                 (self.register(home, registration.id, &old, &new, id).await?, Done::default().by(id))
             }
         };
@@ -152,7 +153,7 @@ impl<'a> CertificateRotation<'a> {
     async fn remove_all(&self, home: TenantId, registration: Uuid, keys: &[Uuid], by: &Certificate) -> Result<()> {
         let base = self.all.inner.graph()?;
         for key_id in keys {
-            let id = Uuid::new_v4();
+            let id = request_id();
             let proof = self.proof(registration, by).await?;
             let answer = self
                 .all

@@ -10,6 +10,7 @@ use crate::app::exchange::Beside;
 use crate::app::incident::{Action, Done};
 use crate::app::token_cache::CacheKey;
 use crate::audience::Audience;
+use crate::chance::request_id;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::applications;
 use crate::ids::TenantId;
@@ -55,7 +56,7 @@ impl<'a> SecretRotation<'a> {
         let hint = self.hint_in_use(home).await?;
         let registration = self.all.registration(home).await?;
         self.remove_all(home, registration.id, &self.all.ours(&registration.passwords)).await?;
-        let id = Uuid::new_v4();
+        let id = request_id();
         let base = self.all.inner.graph()?;
         let name = self.all.name();
         let answer = self
@@ -106,7 +107,7 @@ impl<'a> SecretRotation<'a> {
     async fn remove_all(&self, home: TenantId, registration: Uuid, keys: &[Uuid]) -> Result<()> {
         let base = self.all.inner.graph()?;
         for key_id in keys {
-            let id = Uuid::new_v4();
+            let id = request_id();
             let answer = self
                 .all
                 .ask(home, |token| applications::remove_password_request(base, registration, *key_id, token, id))

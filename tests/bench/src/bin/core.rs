@@ -62,6 +62,13 @@ fn fill(app: &blocking::App, grants: u64) -> Result<(u64, u128, u128), Box<dyn E
     Ok((grants, cpu_ns() - cpu, wall.elapsed().as_nanos()))
 }
 
+fn fill_where_empty(app: &blocking::App, grants: u64) -> Result<(), Box<dyn Error>> {
+    if app.grants(&mut blocking::never)?.is_empty() {
+        fill(app, grants)?;
+    }
+    Ok(())
+}
+
 fn tenant(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
@@ -69,9 +76,7 @@ fn tenant(number: u64) -> String {
 fn refresh(app: &blocking::App, ops: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
     const WARM_UP: u64 = 200;
     let partner: TenantRef = tenant(0).parse()?;
-    if app.grants(&mut blocking::never)?.is_empty() {
-        fill(app, 1)?;
-    }
+    fill_where_empty(app, 1)?;
     for _ in 0..WARM_UP {
         app.renew(&partner, &mut blocking::never)?;
     }
@@ -83,9 +88,7 @@ fn refresh(app: &blocking::App, ops: u64) -> Result<(u64, u128, u128), Box<dyn E
 }
 
 fn bulk(app: &blocking::App, grants: u64) -> Result<(u64, u128, u128), Box<dyn Error>> {
-    if app.grants(&mut blocking::never)?.is_empty() {
-        fill(app, grants)?;
-    }
+    fill_where_empty(app, grants)?;
     let (wall, cpu) = (Instant::now(), cpu_ns());
     let mut renewed = 0;
     let ended = app.renew_due(UnixTime(i64::MAX), |_, _, _| renewed += 1, &mut blocking::never)?;
