@@ -365,20 +365,33 @@ impl Authority {
 
     /// Whether a request that carries a token or a secret may go to `url`: https, no user info, and a host and port of this authority.
     pub fn allows(&self, url: &Url) -> bool {
-        url.scheme() == "https"
-            && url.username().is_empty()
-            && url.password().is_none()
-            && [
-                Some(&self.login),
-                self.partner_center.as_ref(),
-                self.graph.as_ref(),
-                self.vault.as_ref(),
-                self.voucher.as_ref(),
-            ]
-            .into_iter()
-            .flatten()
-            .any(|known| known.origin() == url.origin())
+        self.known(url).is_some()
     }
+
+    /// The address of this authority whose host and port [`allow`](Self::allows) a request to `url`.
+    pub(crate) fn known(&self, url: &Url) -> Option<&Url> {
+        if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
+            return None;
+        }
+        [
+            Some(&self.login),
+            self.partner_center.as_ref(),
+            self.graph.as_ref(),
+            self.vault.as_ref(),
+            self.voucher.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|known| is_of_one_origin(known, url))
+    }
+}
+
+/// Whether scheme, host and port are the same (RFC 6454 section 5), as [`Url::origin`] has it for addresses with a host, and without a copy of each.
+pub(crate) fn is_of_one_origin(one: &Url, other: &Url) -> bool {
+    one.has_host()
+        && one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 fn https(key: &'static str, text: &str) -> Result<Url> {

@@ -55,6 +55,20 @@ secret! {
     DatabasePassword;
 }
 
+impl RefreshToken {
+    /// Takes a copy of another one, in the place of its own where the two are of one length: nothing of the old one is left there.
+    pub(crate) fn replace(&mut self, other: &Self) {
+        if self.0.len() != other.0.len() {
+            *self = Self(other.0.clone());
+            return;
+        }
+        let mut place = String::from(std::mem::take(&mut self.0));
+        place.clear();
+        place.push_str(&other.0);
+        self.0 = place.into_boxed_str();
+    }
+}
+
 /// Bytes that are wiped when dropped, all of them at once: `Zeroizing` writes one by one, which for the kilobytes of a token costs more than sealing
 /// them. Whoever makes them sees to it that they did not grow on the way, and so left no copy behind.
 pub(crate) struct WipedBytes(Vec<u8>);
@@ -100,5 +114,15 @@ mod tests {
     #[test]
     fn debug_shows_the_type_and_nothing_else() {
         assert_eq!(format!("{:?}", RefreshToken::new("not-a-real-token")), "RefreshToken(..)");
+    }
+
+    #[test]
+    fn a_token_of_one_length_takes_the_place_of_the_old_one() {
+        let mut token = RefreshToken::new("not-a-real-token-1");
+        let place = token.expose().as_ptr();
+        token.replace(&RefreshToken::new("not-a-real-token-2"));
+        assert_eq!((token.expose(), token.expose().as_ptr()), ("not-a-real-token-2", place));
+        token.replace(&RefreshToken::new("not-a-real-token"));
+        assert_eq!(token.expose(), "not-a-real-token");
     }
 }

@@ -644,7 +644,7 @@ pub(super) fn first_audience(audiences: &[Audience]) -> Audience {
         .find(|audience| **audience == Audience::PartnerCenter)
         .or(audiences.first())
         .cloned()
-        .unwrap_or(Audience::Scope("openid".to_owned()))
+        .unwrap_or_else(|| Audience::Scope("openid".to_owned()))
 }
 
 /// The store knows a consent by the hash of its state: who reads the store cannot forge a reply.

@@ -93,7 +93,7 @@ impl Inner {
             endpoint: &endpoint,
             client_id: &self.config.client_id,
             authentication: proof.authentication(),
-            scopes: &scopes,
+            scope: &scopes.join(" "),
             resource: None,
             // They belong to the token that the code is redeemed for.
             claims: None,
@@ -131,8 +131,8 @@ impl Inner {
         let first = first_audience(&device.audiences);
         let key = CacheKey::own(device.partner, first.clone());
         let mut ask = self.ask(&key, Beside::SignIn, device.claims.as_deref()).await?;
-        if ask.scopes.is_empty() {
-            ask.scopes = SIGN_IN_SCOPES.map(str::to_owned).to_vec();
+        if ask.scope.is_empty() {
+            ask.scope = SIGN_IN_SCOPES.join(" ");
         }
         let mut interval = device.interval;
         let reply = loop {

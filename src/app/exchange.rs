@@ -43,7 +43,8 @@ pub(super) enum Beside {
 #[derive(Debug)]
 pub(super) struct Ask<'a> {
     pub(super) endpoint: Url,
-    pub(super) scopes: Vec<String>,
+    /// Scopes, a space between them.
+    pub(super) scope: String,
     pub(super) resource: Option<&'a str>,
     /// Claims to satisfy, without what the app can do.
     pub(super) claims: Option<&'a str>,
@@ -84,10 +85,10 @@ impl Inner {
     /// What is asked for a token of `key`: v2 scopes at Entra, or a v1 resource where the audience needs it; a resource indicator (RFC 8707) elsewhere.
     pub(super) async fn ask<'a>(&self, key: &'a CacheKey, beside: Beside, claims: Option<&'a str>) -> Result<Ask<'a>> {
         let cloud = self.config.authority.cloud();
-        let (scopes, resource) = match self.config.authority.kind() {
+        let (scope, resource) = match self.config.authority.kind() {
             AuthorityKind::Entra if self.config.v1_resources.contains(&key.audience) => {
-                let scopes = if beside == Beside::Nothing { Vec::new() } else { vec!["openid".to_owned()] };
-                (scopes, key.audience.resource(cloud))
+                let scope = if beside == Beside::Nothing { String::new() } else { "openid".to_owned() };
+                (scope, key.audience.resource(cloud))
             }
             AuthorityKind::Entra => {
                 let more: &[&str] = match beside {
@@ -95,16 +96,20 @@ impl Inner {
                     Beside::Rotation => &ROTATE_SCOPES,
                     Beside::Nothing => &[],
                 };
-                let more = more.iter().map(|scope| (*scope).to_owned());
-                (std::iter::once(key.audience.token_scope(cloud)).chain(more).collect(), None)
+                let mut scope = key.audience.token_scope(cloud);
+                for word in more {
+                    scope.push(' ');
+                    scope.push_str(word);
+                }
+                (scope, None)
             }
             AuthorityKind::Generic => match &key.audience {
-                Audience::Scope(scope) => (vec![scope.clone()], None),
-                other => (Vec::new(), other.resource(cloud)),
+                Audience::Scope(scope) => (scope.clone(), None),
+                other => (String::new(), other.resource(cloud)),
             },
         };
         let endpoint = self.token_endpoint(key.tenant, &key.audience).await?;
-        Ok(Ask { endpoint, scopes, resource, claims })
+        Ok(Ask { endpoint, scope, resource, claims })
     }
 
     /// Sends a token request and reads the reply. `build` is called for each attempt, with the app's proof of itself.
@@ -189,7 +194,7 @@ impl Inner {
         let proof = credential.proof(client_id, endpoint, self.clock.now()).await.map_err(Verdict::of_transport)?;
         let authentication = proof.authentication();
         let request =
-            TokenRequest { endpoint, client_id, authentication, scopes: &ask.scopes, resource: ask.resource, claims };
+            TokenRequest { endpoint, client_id, authentication, scope: &ask.scope, resource: ask.resource, claims };
         let mut request = build(&request).map_err(Verdict::of_transport)?;
         let correlation_id = tag(&mut request);
         let response = self
@@ -200,8 +205,9 @@ impl Inner {
         let (head, body) = response.into_parts();
         let body = WipedBytes::new(body);
         if head.status.is_success() {
-            let reply = TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport)?;
-            return Ok(TokenReply { correlation_id: Some(correlation_id), ..reply });
+            let mut reply = TokenReply::parse(&body, self.clock.now()).map_err(Verdict::of_transport)?;
+            reply.correlation_id = Some(correlation_id);
+            return Ok(reply);
         }
         let reply = ErrorReply::parse(&body);
         Err(classify(head.status.as_u16(), reply.as_ref(), retry_after(&head.headers, SystemTime::now())))
@@ -211,9 +217,10 @@ impl Inner {
 /// Gives the request an id of its own, which Entra writes into its sign-in log and into its refusals
 /// (<https://learn.microsoft.com/entra/identity/monitoring-health/concept-sign-in-log-activity-details>).
 fn tag(request: &mut Request) -> String {
+    const CLIENT_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("client-request-id");
     let id = request_id().to_string();
     if let Ok(value) = http::HeaderValue::from_str(&id) {
-        request.headers_mut().insert("client-request-id", value);
+        request.headers_mut().insert(CLIENT_REQUEST_ID, value);
     }
     id
 }

@@ -29,10 +29,15 @@ struct Remembered {
 impl Negative {
     /// The refusal that stands for `key` with these claims now, if one does.
     pub(crate) fn get(&self, key: &CacheKey, claims: Option<&str>) -> Option<Error> {
-        let refused = (key.clone(), claims.map(str::to_owned));
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.app.is_none() && remembered.tokens.is_empty() {
+            return None;
+        }
         let now = Instant::now();
-        let of_token = || remembered.tokens.get(&refused).and_then(|entry| live(entry, now));
+        let of_token = || {
+            let refused = (key.clone(), claims.map(str::to_owned));
+            remembered.tokens.get(&refused).and_then(|entry| live(entry, now))
+        };
         remembered.app.as_ref().and_then(|entry| live(entry, now)).or_else(of_token)
     }
 

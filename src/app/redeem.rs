@@ -23,7 +23,7 @@ use crate::protocol::token_reply::TokenReply;
 use crate::protocol::{jwt, mfa, oauth};
 use crate::secret::RefreshToken;
 use crate::store::{
-    Expect, Grant, GrantFacts, GrantKey, GrantState, Lease, Mfa, StoreCondition, TokenFacts, TokenKey, Written,
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, Lease, Mfa, StoreCondition, TokenFacts, TokenKey, Written,
 };
 
 /// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too, except where
@@ -53,6 +53,15 @@ const MOST_REREADS: u32 = 8;
 pub(crate) struct Unsaved(Mutex<HashMap<GrantKey, (RefreshToken, GrantFacts, u64)>>);
 
 impl Unsaved {
+    /// What waits of one grant, whose key is made where anything waits at all.
+    fn take(&self, key: impl FnOnce() -> GrantKey) -> Option<(GrantKey, (RefreshToken, GrantFacts, u64))> {
+        let mut unsaved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsaved.is_empty() {
+            return None;
+        }
+        unsaved.remove_entry(&key())
+    }
+
     /// How a store is whose grants are here.
     pub(super) fn condition(&self) -> StoreCondition {
         let unsaved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +141,10 @@ impl Inner {
             return Err(refusal);
         }
         let redeemed = self.redeem_grant(&key, grant, None).await;
+        if at_server.is_some() {
+            // Its connection is free a moment after its answer. Who has the place before opens another one.
+            tokio::task::yield_now().await;
+        }
         drop(at_server);
         let renewed = match redeemed {
             Ok(redeemed) => {
@@ -174,12 +187,14 @@ impl Inner {
     }
 
     fn lease_name(&self, partner: TenantId, token: Option<&CacheKey>) -> String {
-        let grant = format!("{} {} {partner}", self.key.authority, self.key.client_id);
+        let AppKey { authority, client_id } = &self.key;
         // Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
         match token {
-            _ if self.config.authority.one_use_refresh_tokens() => grant,
-            Some(key) => format!("{grant} {} {}", key.tenant, key.audience),
-            None => format!("{grant} renewal"),
+            _ if self.config.authority.one_use_refresh_tokens() => format!("{authority} {client_id} {partner}"),
+            Some(CacheKey { tenant, audience, .. }) => {
+                format!("{authority} {client_id} {partner} {tenant} {audience}")
+            }
+            None => format!("{authority} {client_id} {partner} renewal"),
         }
     }
 
@@ -271,7 +286,7 @@ impl Inner {
         match tenant {
             Some(tenant)
                 if self.config.authority.kind() == AuthorityKind::Entra
-                    && !tenant.eq_ignore_ascii_case(&key.tenant.to_string()) =>
+                    && !tenant.eq_ignore_ascii_case(key.tenant.uuid().as_hyphenated().encode_lower(&mut [0; 36])) =>
             {
                 Err(Error::new(
                     ErrorKind::TenantMismatch,
@@ -376,9 +391,9 @@ impl Inner {
 
     /// Tries again to write what is only in memory.
     async fn save_unsaved(&self, partner: TenantId) {
-        let key = self.key.grant(partner);
-        let waiting = self.unsaved.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let Some((refresh_token, facts, replaces)) = waiting else { return };
+        let Some((key, (refresh_token, facts, replaces))) = self.unsaved.take(|| self.key.grant(partner)) else {
+            return;
+        };
         let put =
             async |generation| self.store.put_grant(&key, &refresh_token, &facts, Expect::Generation(generation)).await;
         let mut written = put(replaces).await;
@@ -416,7 +431,7 @@ impl Inner {
             expires_on: now.plus(lifetime),
             // Up to a tenth earlier, so that a fleet that started together does not come back together.
             refresh_after: now.plus(refresh_in - jittered(0, refresh_in / 10)),
-            scopes: reply.scopes.clone(),
+            scopes: reply.scopes(),
             mfa,
         }
     }

@@ -31,8 +31,8 @@ const AT_SERVER: usize = 64;
 /// Grants renewed at the same time: so many more are on their way into the store, and the next ones out of it, so that the server is never waited for in vain.
 const AT_ONCE: usize = 2 * AT_SERVER;
 
-/// Grants taken up together: read as one.
-const TOGETHER: usize = 32;
+/// Grants taken up together: read as one. So many futures are joined without a list of those that are ready.
+const TOGETHER: usize = 30;
 
 /// How long the others wait for the first: an app whose credential is refused is refused once, and not once for each of them.
 const FIRST: Duration = Duration::from_secs(5);

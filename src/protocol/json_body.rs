@@ -1,6 +1,12 @@
 //! JSON as services send it: of bounded size, and now and then behind a UTF-8 byte order mark.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+
+/// A string that is read where it stands, and copied only where it has escapes.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Reads `body` as `T`, or nothing when it is longer than `most` bytes or not what `T` wants. Depth is bounded by serde_json (128).
 ///

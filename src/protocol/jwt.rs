@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::clock::UnixTime;
@@ -83,17 +84,17 @@ pub struct Glance {
 pub fn glance(token: &str) -> Option<Glance> {
     /// Anything else is skipped where it stands. Of a claim that is there twice, nobody knows which one counts: then nothing is read.
     #[derive(serde::Deserialize)]
-    struct Seen {
-        tid: Option<Value>,
-        amr: Option<Value>,
+    struct Seen<'a> {
+        #[serde(borrow)]
+        tid: Option<&'a RawValue>,
+        #[serde(borrow)]
+        amr: Option<&'a RawValue>,
     }
     let bytes = decoded(Parts::of(token)?.payload)?;
     let Seen { tid, amr } = serde_json::from_slice(&bytes).ok()?;
-    let tenant = match tid {
-        Some(Value::String(tenant)) if !tenant.is_empty() => Some(tenant),
-        _ => None,
-    };
-    Some(Glance { tenant, amr: amr.as_ref().and_then(strings) })
+    let tenant = tid.and_then(|tid| serde_json::from_str::<String>(tid.get()).ok());
+    let amr = amr.and_then(|amr| serde_json::from_str(amr.get()).ok());
+    Some(Glance { tenant: tenant.filter(|tenant| !tenant.is_empty()), amr })
 }
 
 /// The three parts of a JWS in compact form, still encoded.

@@ -111,8 +111,8 @@ pub struct TokenRequest<'a> {
     pub client_id: &'a ClientId,
     /// How it proves itself.
     pub authentication: ClientAuthentication<'a>,
-    /// Scopes, as they stand.
-    pub scopes: &'a [String],
+    /// Scopes, a space between them; may be empty.
+    pub scope: &'a str,
     /// The resource, where the server wants it beside or instead of scopes.
     pub resource: Option<&'a str>,
     /// Claims to satisfy, as JSON.
@@ -136,8 +136,8 @@ pub fn redeem_code(
     for (key, value) in ask.extra_parameters() {
         request = request.add_extra_param(key, value);
     }
-    if !ask.scopes.is_empty() {
-        request = request.add_extra_param("scope", ask.scopes.join(" "));
+    if !ask.scope.is_empty() {
+        request = request.add_extra_param("scope", ask.scope);
     }
     captured(|keep| request.request(&keep).err().is_some())
 }
@@ -145,24 +145,21 @@ pub fn redeem_code(
 /// Redeems a refresh token (RFC 6749 section 6). Not through the crate: it copies the token on its way, reads the address twice, and would cost more
 /// than the rest of a renewal's request.
 pub fn redeem_refresh_token(ask: &TokenRequest<'_>, refresh_token: &RefreshToken) -> Result<Request> {
-    let scope = ask.scopes.join(" ");
     // EXPOSE: the refresh token goes into the body of the token request.
-    let own = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("scope", scope.as_str())];
-    ask.form(own.split_at(if scope.is_empty() { 2 } else { 3 }).0)
+    let own = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("scope", ask.scope)];
+    ask.form(own.split_at(if ask.scope.is_empty() { 2 } else { 3 }).0)
 }
 
 /// Asks for a token of the app alone (RFC 6749 section 4.4).
 pub fn client_credentials(ask: &TokenRequest<'_>) -> Result<Request> {
-    let scope = ask.scopes.join(" ");
-    let scope = (!scope.is_empty()).then_some(("scope", scope.as_str()));
+    let scope = (!ask.scope.is_empty()).then_some(("scope", ask.scope));
     let own: Vec<_> = std::iter::once(("grant_type", "client_credentials")).chain(scope).collect();
     ask.form(&own)
 }
 
 /// Asks for a device code (RFC 8628 section 3.1), for these resources where the server works by them (RFC 8707 section 2).
 pub fn request_device_code(ask: &TokenRequest<'_>, resources: &[String]) -> Result<Request> {
-    let scope = ask.scopes.join(" ");
-    let own: Vec<_> = [("scope", scope.as_str())]
+    let own: Vec<_> = [("scope", ask.scope)]
         .into_iter()
         .chain(resources.iter().map(|resource| ("resource", resource.as_str())))
         .collect();
@@ -196,19 +193,19 @@ impl TokenRequest<'_> {
         client
     }
 
-    fn extra_parameters(&self) -> Vec<(&'static str, String)> {
-        let mut extra = Vec::new();
-        if let ClientAuthentication::Assertion(assertion) = self.authentication {
-            extra.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()));
-            extra.push(("client_assertion", assertion.to_owned()));
-        }
-        if let Some(resource) = self.resource {
-            extra.push(("resource", resource.to_owned()));
-        }
-        if let Some(claims) = self.claims {
-            extra.push(("claims", claims.to_owned()));
-        }
-        extra
+    fn extra_parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let assertion = match self.authentication {
+            ClientAuthentication::Assertion(assertion) => Some(assertion),
+            ClientAuthentication::Secret(_) | ClientAuthentication::None => None,
+        };
+        let type_of_assertion = assertion.map(|_| "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        let extra = [
+            ("client_assertion_type", type_of_assertion),
+            ("client_assertion", assertion),
+            ("resource", self.resource),
+            ("claims", self.claims),
+        ];
+        extra.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// A form for the token endpoint. The device flow and the app alone go by it, too: the crate would poll by itself, with a clock of its own.
@@ -223,7 +220,7 @@ impl TokenRequest<'_> {
             form.append("client_secret", secret.expose());
         }
         for (name, value) in self.extra_parameters() {
-            form.append(name, &value);
+            form.append(name, value);
         }
         http::Request::builder()
             .method(Method::POST)
@@ -320,10 +317,7 @@ mod tests {
             endpoint: Box::leak(Box::new(url("https://login.example/t/oauth2/v2.0/token"))),
             client_id: &client_id,
             authentication,
-            scopes: Box::leak(Box::new([
-                "https://graph.microsoft.com/.default".to_owned(),
-                "offline_access".to_owned(),
-            ])),
+            scope: "https://graph.microsoft.com/.default offline_access",
             resource: None,
             claims: None,
         };

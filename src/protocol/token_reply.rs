@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::json_body;
+use super::json_body::{self, Text};
 use crate::clock::UnixTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{AccessToken, RefreshToken};
@@ -30,8 +30,8 @@ pub struct TokenReply {
     pub expires_in: i64,
     /// Seconds after which a new one should be fetched, where the server says so; at most `expires_in`.
     pub refresh_in: Option<i64>,
-    /// The scopes it was issued with; empty where the server did not say.
-    pub scopes: Vec<String>,
+    /// The scopes it was issued with, as they came: [`scopes`](Self::scopes).
+    scope: String,
     /// Always `Bearer`.
     pub token_type: &'static str,
     /// The id that the request was sent with; it stands in the service's sign-in log.
@@ -45,7 +45,7 @@ impl TokenReply {
     pub fn parse(body: &[u8], now: UnixTime) -> Result<Self> {
         let raw: Raw =
             json_body::parse(body, LARGEST_BODY).ok_or_else(|| malformed("is not the JSON that it should be"))?;
-        if !raw.token_type.is_some_and(|name| name.eq_ignore_ascii_case("bearer")) {
+        if !raw.token_type.is_some_and(|name| name.0.eq_ignore_ascii_case("bearer")) {
             return Err(malformed("lacks the token type Bearer"));
         }
         let access_token = raw.access_token.ok_or_else(|| malformed("lacks an access token"))?;
@@ -72,16 +72,15 @@ impl TokenReply {
             id_token: raw.id_token,
             expires_in,
             refresh_in: raw.refresh_in.0.map(|after| after.clamp(0, expires_in)),
-            scopes: raw
-                .scope
-                .unwrap_or_default()
-                .split_ascii_whitespace()
-                .take(MOST_SCOPES)
-                .map(str::to_owned)
-                .collect(),
+            scope: raw.scope.unwrap_or_default().0.into_owned(),
             token_type: "Bearer",
             correlation_id: None,
         })
+    }
+
+    /// The scopes that the access token was issued with; empty where the server did not say.
+    pub fn scopes(&self) -> Vec<String> {
+        self.scope.split_ascii_whitespace().take(MOST_SCOPES).map(str::to_owned).collect()
     }
 }
 
@@ -92,7 +91,7 @@ impl fmt::Debug for TokenReply {
             .field("id_token", &self.id_token.is_some())
             .field("expires_in", &self.expires_in)
             .field("refresh_in", &self.refresh_in)
-            .field("scopes", &self.scopes)
+            .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
 }
@@ -108,14 +107,17 @@ fn fits(token: &str, allows: impl Fn(u8) -> bool) -> bool {
 
 /// Tokens go straight into types that wipe themselves, so that a reply that fails half way leaves none behind.
 #[derive(Deserialize)]
-struct Raw {
+struct Raw<'a> {
     #[serde(default, deserialize_with = "access_token")]
     access_token: Option<AccessToken>,
     #[serde(default, deserialize_with = "refresh_token")]
     refresh_token: Option<RefreshToken>,
     id_token: Option<String>,
-    token_type: Option<String>,
-    scope: Option<String>,
+    // What is no secret is read where it stands.
+    #[serde(borrow)]
+    token_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    scope: Option<Text<'a>>,
     #[serde(default)]
     expires_in: Number,
     #[serde(default)]
@@ -210,10 +212,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(reply.access_token.expose(), "test-access");
-        assert_eq!(reply.refresh_token.unwrap().expose(), "test-refresh");
+        assert_eq!(reply.refresh_token.as_ref().unwrap().expose(), "test-refresh");
         assert_eq!(reply.id_token.as_deref(), Some("test.id.token"));
         assert_eq!((reply.expires_in, reply.refresh_in, reply.token_type), (3599, Some(1800), "Bearer"));
-        assert_eq!(reply.scopes, ["https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/.default"]);
+        assert_eq!(reply.scopes(), ["https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/.default"]);
     }
 
     #[test]
@@ -225,7 +227,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!((reply.expires_in, reply.refresh_in), (3599, None));
-        assert_eq!(reply.scopes, ["user_impersonation"]);
+        assert_eq!(reply.scopes(), ["user_impersonation"]);
     }
 
     #[test]

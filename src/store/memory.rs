@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::ids::TenantId;
 use crate::secret::{AccessToken, PkceVerifier, RefreshToken};
 use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, MAX_PENDING, PendingConsent,
-    PendingFacts, StoredToken, TokenFacts, TokenKey, Turn, Written, lease, recovery,
+    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, GrantStore, Lease, MAX_PENDING, MfaEvidence,
+    PendingConsent, PendingFacts, StoredToken, TokenFacts, TokenKey, Turn, Written, lease, recovery,
 };
 
 /// How many access tokens and how many domains are kept at most: they are only a cache here.
@@ -25,7 +25,7 @@ const MAX_CACHED: usize = 100_000;
 #[derive(Default)]
 pub(crate) struct MemoryStore {
     kept: Mutex<Kept>,
-    leased: Arc<Mutex<HashSet<String>>>,
+    leased: Arc<Mutex<HashSet<Arc<str>>>>,
 }
 
 #[derive(Default)]
@@ -76,13 +76,12 @@ impl GrantStore for MemoryStore {
     }
 
     fn grant<'a>(&'a self, key: &'a GrantKey) -> BoxFuture<'a, Result<Option<Grant>>> {
-        at_once(Ok(self.kept().grants.get(key).map(|kept| Grant {
-            key: key.clone(),
-            generation: kept.generation,
-            // EXPOSE: the caller redeems it; the store keeps its own.
-            refresh_token: RefreshToken::new(kept.refresh_token.expose()),
-            facts: kept.facts.clone(),
-        })))
+        at_once(Ok(self.kept().grant(key)))
+    }
+
+    fn grants_together<'a>(&'a self, keys: &'a [GrantKey]) -> BoxFuture<'a, Vec<Result<Option<Grant>>>> {
+        let kept = self.kept();
+        ready(keys.iter().map(|key| Ok(kept.grant(key))).collect()).boxed()
     }
 
     fn put_grant<'a>(
@@ -253,13 +252,17 @@ impl GrantStore for MemoryStore {
     }
 
     fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>> {
-        lease::poll(patience, || {
+        let take = |name: &Arc<str>| {
             let mut leased = self.leased.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(leased.insert(name.to_owned()).then(|| {
-                Box::new(HeldName { name: name.to_owned(), leased: Arc::clone(&self.leased) }) as Box<dyn Lease>
-            }))
-        })
-        .boxed()
+            let is_free = leased.insert(name.clone());
+            is_free
+                .then(|| Box::new(HeldName { name: name.clone(), leased: Arc::clone(&self.leased) }) as Box<dyn Lease>)
+        };
+        let name = Arc::from(name);
+        match take(&name) {
+            Some(lease) => at_once(Ok(Some(lease))),
+            None => lease::poll(patience, move || Ok(take(&name))).boxed(),
+        }
     }
 }
 
@@ -297,14 +300,22 @@ fn is_of(key: &GrantKey, app: &AppKey) -> bool {
 }
 
 impl Kept {
+    fn grant(&self, key: &GrantKey) -> Option<Grant> {
+        self.grants.get(key).map(|kept| Grant {
+            key: key.clone(),
+            generation: kept.generation,
+            // EXPOSE: the caller redeems it; the store keeps its own.
+            refresh_token: RefreshToken::new(kept.refresh_token.expose()),
+            facts: kept.facts.clone(),
+        })
+    }
+
     fn write(&mut self, key: &GrantKey, token: &RefreshToken, facts: &GrantFacts, expect: Expect) -> Written {
         let stored = self.grants.get_mut(key);
         let found = stored.as_ref().map(|grant| grant.generation);
         if !expect.is_met_by(found) {
             return Written::Lost(found);
         }
-        // EXPOSE: a second copy for the store itself.
-        let refresh_token = RefreshToken::new(token.expose());
         let generation = found.unwrap_or_default() + 1;
         match stored {
             Some(grant) => {
@@ -313,10 +324,12 @@ impl Kept {
                     grant.tokens.clear();
                 }
                 grant.generation = generation;
-                grant.refresh_token = refresh_token;
-                grant.facts = facts.clone();
+                grant.refresh_token.replace(token);
+                change(&mut grant.facts, facts);
             }
             None => {
+                // EXPOSE: a second copy for the store itself.
+                let refresh_token = RefreshToken::new(token.expose());
                 let grant = KeptGrant { generation, refresh_token, facts: facts.clone(), tokens: HashMap::new() };
                 self.grants.insert(key, grant);
             }
@@ -341,11 +354,44 @@ impl Kept {
     }
 }
 
+/// Makes `kept` what `new` is, in the places that it has: a renewal changes moments, and what people have said of the grant is of the length that it was.
+fn change(kept: &mut GrantFacts, new: &GrantFacts) {
+    let GrantFacts {
+        user_oid,
+        user_name,
+        domains,
+        consented_on,
+        mfa: MfaEvidence { verdict, amr, partner_center, checked_on },
+        last_redeemed_on,
+        expires_on,
+        renew_after,
+        audiences,
+        purpose,
+        taints,
+        state,
+    } = kept;
+    user_oid.clone_from(&new.user_oid);
+    user_name.clone_from(&new.user_name);
+    domains.clone_from(&new.domains);
+    *consented_on = new.consented_on;
+    *verdict = new.mfa.verdict;
+    amr.clone_from(&new.mfa.amr);
+    *partner_center = new.mfa.partner_center;
+    *checked_on = new.mfa.checked_on;
+    *last_redeemed_on = new.last_redeemed_on;
+    *expires_on = new.expires_on;
+    *renew_after = new.renew_after;
+    audiences.clone_from(&new.audiences);
+    purpose.clone_from(&new.purpose);
+    taints.clone_from(&new.taints);
+    state.clone_from(&new.state);
+}
+
 /// A held lease.
 #[derive(Debug)]
 struct HeldName {
-    name: String,
-    leased: Arc<Mutex<HashSet<String>>>,
+    name: Arc<str>,
+    leased: Arc<Mutex<HashSet<Arc<str>>>>,
 }
 
 impl Lease for HeldName {}

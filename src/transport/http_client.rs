@@ -8,7 +8,7 @@ use fs_err as fs;
 use futures_util::future::BoxFuture;
 
 use super::{LARGEST_ANSWER, Transport};
-use crate::cloud::Authority;
+use crate::cloud::{Authority, is_of_one_origin};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The one HTTP client for requests that carry tokens or secrets. Honours SSL_CERT_FILE and the proxy variables.
@@ -35,11 +35,11 @@ impl HttpClient {
         Self { local_endpoint: Some(endpoint), ..self }
     }
 
-    /// Whether a request may go to `url`.
-    fn allows(&self, url: &url::Url) -> bool {
+    /// The address that allows a request to `url`: one of the same host and port. None where it may not be sent.
+    fn known(&self, url: &url::Url) -> Option<&url::Url> {
         match &self.local_endpoint {
-            Some(endpoint) => endpoint.origin() == url.origin() && endpoint.path() == url.path(),
-            None => self.authority.allows(url),
+            Some(endpoint) => (is_of_one_origin(endpoint, url) && endpoint.path() == url.path()).then_some(endpoint),
+            None => self.authority.known(url),
         }
     }
 
@@ -56,6 +56,8 @@ impl HttpClient {
             // work at the same time, which is seldom; there it costs as much.
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
+            // What may be sent twice is decided where it is known what was sent. Without this, every request is copied in case.
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             .referer(false)
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(60))
@@ -101,15 +103,15 @@ impl Transport for HttpClient {
                 None => url::Url::parse(&head.uri.to_string())
                     .map_err(|_| Error::new(ErrorKind::Internal, "connect", "a request has no valid address"))?,
             };
-            let host = url.host_str().unwrap_or_default().to_owned();
-            if !self.allows(&url) {
+            let Some(known) = self.known(&url) else {
                 return Err(Error::new(
                     ErrorKind::HostNotAllowed,
                     "connect",
                     "the address is outside the configured cloud, so nothing was sent",
                 )
-                .with_context("host", &host));
-            }
+                .with_context("host", url.host_str().unwrap_or_default()));
+            };
+            let host = known.host_str().unwrap_or_default();
             tracing::trace!(host, path = url.path(), "asking the service");
             // For a log that somebody reads: not for each of ten thousand exchanges that nobody follows.
             let path = tracing::enabled!(tracing::Level::DEBUG).then(|| url.path().to_owned());
@@ -117,21 +119,21 @@ impl Transport for HttpClient {
             *request.headers_mut() = head.headers;
             *request.body_mut() = Some(body.into());
             let exchange = async {
-                let mut answer = self.client()?.execute(request).await.map_err(|error| translate(error, &host))?;
+                let mut answer = self.client()?.execute(request).await.map_err(|error| translate(error, host))?;
                 // Of one piece where the service says how long it is: a buffer that grows leaves copies of its secrets behind.
                 let length =
                     answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
                 let mut response = http::Response::new(Vec::with_capacity(length.min(LARGEST_ANSWER)));
                 *response.status_mut() = answer.status();
                 *response.headers_mut() = std::mem::take(answer.headers_mut());
-                while let Some(chunk) = answer.chunk().await.map_err(|error| translate(error, &host))? {
+                while let Some(chunk) = answer.chunk().await.map_err(|error| translate(error, host))? {
                     if response.body().len() + chunk.len() > LARGEST_ANSWER {
                         return Err(Error::new(
                             ErrorKind::ResponseTooLarge,
                             "connect",
                             format!("the answer has more than {LARGEST_ANSWER} bytes"),
                         )
-                        .with_context("host", &host));
+                        .with_context("host", host));
                     }
                     response.body_mut().extend_from_slice(&chunk);
                 }
@@ -149,7 +151,7 @@ impl Transport for HttpClient {
                         "the service answered with a redirect, which was not followed",
                     )
                     .with_http_status(response.status().as_u16())
-                    .with_context("host", &host));
+                    .with_context("host", host));
                 }
                 Ok(response)
             };
@@ -160,7 +162,7 @@ impl Transport for HttpClient {
                     "connect",
                     format!("no answer within {} seconds", deadline.as_secs()),
                 )
-                .with_context("host", &host)),
+                .with_context("host", host)),
             }
         })
     }

@@ -9,6 +9,10 @@ from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 from cells.server import SCOPE, refresh_token, tenant_id
 
+# As many requests as partnersam has at the server, and one that it may have lost between two of them.
+AT_SERVER = 64
+MOST_CONNECTIONS = AT_SERVER + 1
+
 
 def msal_documented(arguments: Arguments) -> None:
     """A client for each tenant, made as documented: each has its own session and so its own connection."""
@@ -53,6 +57,8 @@ def renew_all(arguments: Arguments, app: Any) -> None:
     check_exchanges(arguments, before)
     # Those that ask for the counts have one of their own each.
     connections = arguments.server.control()["connections"] - connected - 2
+    if connections > MOST_CONNECTIONS:
+        raise RuntimeError(f"{connections} connections were opened for {AT_SERVER} requests at a time")
     report_time(stopwatch, arguments.tenants, connections=connections)
 
 
