@@ -154,7 +154,7 @@ impl App {
             };
             let tell = |entry: &mut Entry, all: &Vec<Arrived>| {
                 let came = all.iter().filter(|each| each.is_taken()).count();
-                entry.note = Some(format!("{came} of {} grants taken", all.len()));
+                entry.note = Some(format!("grants taken: {came} of {}", all.len()));
             };
             inner.recorded(entry, take, tell).await
         };

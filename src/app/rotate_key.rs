@@ -201,7 +201,7 @@ impl App {
             let tell = |entry: &mut Entry, done: &KeyRotated| {
                 entry.note = Some(match done.prepared_only {
                     true => "a new key lies beside the old one".to_owned(),
-                    false => format!("{} grants moved, {} unreadable", done.moved, done.unreadable),
+                    false => format!("grants moved: {}, unreadable: {}", done.moved, done.unreadable),
                 });
             };
             let done = inner.recorded(entry, inner.rotate_key(rotation, into, each), tell).await?;

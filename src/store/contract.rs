@@ -8,7 +8,8 @@ use crate::error::ErrorKind;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::fixtures::*;
 use crate::store::{
-    Expect, GrantFacts, GrantState, GrantStore, MAX_PENDING, PendingConsent, TokenFacts, TokenKey, Turn, Written,
+    Expect, GrantFacts, GrantState, GrantStore, MAX_PENDING, Mfa, MfaEvidence, PendingConsent, Taint, TokenFacts,
+    TokenKey, Turn, Written,
 };
 
 macro_rules! contract {
@@ -64,7 +65,25 @@ async fn put(store: &Store, number: u128, facts: &GrantFacts, expect: Expect) ->
 pub(crate) async fn a_grant_comes_back_as_it_was_put(store: Store) {
     assert!(store.grant(&grant_key(1)).await.unwrap().is_none());
     assert_eq!(put(&store, 1, &grant_facts(), Expect::Absent).await, Written::Yes(1));
-    let changed = GrantFacts { purpose: "changed".to_owned(), ..grant_facts() };
+    let changed = GrantFacts {
+        user_oid: "another".to_owned(),
+        user_name: "somebody-else@fabrikam.example".to_owned(),
+        domains: Vec::new(),
+        consented_on: NOW.plus(1),
+        mfa: MfaEvidence {
+            verdict: Mfa::No,
+            amr: vec!["pwd".to_owned(), "rsa".to_owned()],
+            partner_center: Some(false),
+            checked_on: NOW.plus(2),
+        },
+        last_redeemed_on: NOW.plus(3),
+        expires_on: NOW.plus(4),
+        renew_after: NOW.plus(5),
+        audiences: vec!["arm".to_owned(), "exchange".to_owned()],
+        purpose: "changed".to_owned(),
+        taints: vec![Taint::WithoutMfa],
+        state: GrantState::Active,
+    };
     let written = store.put_grant(&grant_key(1), &refresh_token(2), &changed, Expect::Generation(1)).await.unwrap();
     assert_eq!(written, Written::Yes(2));
     let grant = store.grant(&grant_key(1)).await.unwrap().unwrap();
@@ -72,10 +91,11 @@ pub(crate) async fn a_grant_comes_back_as_it_was_put(store: Store) {
     assert_eq!(grant.generation, 2);
     assert_eq!(grant.refresh_token.expose(), refresh_token(2).expose());
     assert_eq!(grant.facts, changed);
-    let dead = put(&store, 1, &dead_facts(), Expect::Generation(2)).await;
+    let longer = RefreshToken::new("not-a-real-token".repeat(9));
+    let dead = store.put_grant(&grant_key(1), &longer, &dead_facts(), Expect::Generation(2)).await.unwrap();
     assert_eq!(dead, Written::Yes(3));
     let grant = store.grant(&grant_key(1)).await.unwrap().unwrap();
-    assert_eq!((grant.facts, grant.refresh_token.expose()), (dead_facts(), refresh_token(1).expose()));
+    assert_eq!((grant.facts, grant.refresh_token.expose()), (dead_facts(), longer.expose()));
 }
 
 pub(crate) async fn grants_come_together_in_the_order_they_were_asked_for(store: Store) {

@@ -174,7 +174,7 @@ pub(super) fn key(status: &KeyStatus) -> Option<Finding> {
     const GO_ON: &str = "you: run `partnersam key rotate`, which goes on where it was cut short";
     let finding = match status.rotation {
         "moving" => {
-            let left = format!("it is being changed, and {} grants are still under the old one", status.left);
+            let left = format!("it is being changed; grants still under the old one: {}", status.left);
             Finding::warn(CHECK, left, GO_ON)
         }
         "retiring" => Finding::warn(CHECK, "it was changed, and the old one may still be in its source", GO_ON),
