@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
+
 use super::Inner;
 use super::consent::first_audience;
 use super::exchange::{Beside, Repeat};
@@ -141,19 +143,20 @@ impl Inner {
             return Err(refusal);
         }
         let redeemed = self.redeem_grant(&key, grant, None).await;
-        if at_server.is_some() {
-            // Its connection is free a moment after its answer. Who has the place before opens another one.
-            tokio::task::yield_now().await;
-        }
-        drop(at_server);
-        let renewed = match redeemed {
-            Ok(redeemed) => {
-                let mfa = redeemed.mfa;
-                let place = due.as_ref().map_or_else(jitter, |due| due.place);
-                self.save(&key, redeemed, place, None).await.map(|saved| (saved, mfa))
-            }
-            Err(error) => Err(error),
+        let save = async {
+            let redeemed = redeemed?;
+            let mfa = redeemed.mfa;
+            let place = due.as_ref().map_or_else(jitter, |due| due.place);
+            self.save(&key, redeemed, place, None).await.map(|saved| (saved, mfa))
         };
+        let make_way = async {
+            if at_server.is_some() {
+                // Its connection is free a moment after its answer. Who has the place before opens another one.
+                tokio::task::yield_now().await;
+            }
+            drop(at_server);
+        };
+        let (renewed, ()) = join(save, make_way).await;
         let told = renewed.as_ref().map(|((reply, ..), mfa)| (*mfa, reply.correlation_id.clone()));
         self.record_renewal(&key, told).await?;
         match renewed? {
