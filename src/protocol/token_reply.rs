@@ -219,6 +219,13 @@ mod tests {
     }
 
     #[test]
+    fn texts_with_escapes_are_read() {
+        let body = br#"{"token_type":"Be\u0061rer","scope":"https:\/\/graph.microsoft.com\/.default","access_token":"test-access"}"#;
+        let reply = TokenReply::parse(body, NOW).unwrap();
+        assert_eq!(reply.scopes(), ["https://graph.microsoft.com/.default"]);
+    }
+
+    #[test]
     fn a_reply_of_v1_has_its_numbers_in_strings() {
         let reply = parse(&json!({
             "token_type": "Bearer", "scope": "user_impersonation", "expires_in": "3599", "ext_expires_in": "3599",
