@@ -382,16 +382,8 @@ impl Authority {
         ]
         .into_iter()
         .flatten()
-        .find(|known| is_of_one_origin(known, url))
+        .find(|known| known.origin() == url.origin())
     }
-}
-
-/// Whether scheme, host and port are the same (RFC 6454 section 5), as [`Url::origin`] has it for addresses with a host, and without a copy of each.
-pub(crate) fn is_of_one_origin(one: &Url, other: &Url) -> bool {
-    one.has_host()
-        && one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 fn https(key: &'static str, text: &str) -> Result<Url> {

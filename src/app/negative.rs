@@ -33,11 +33,9 @@ impl Negative {
         if remembered.app.is_none() && remembered.tokens.is_empty() {
             return None;
         }
+        let refused = (key.clone(), claims.map(str::to_owned));
         let now = Instant::now();
-        let of_token = || {
-            let refused = (key.clone(), claims.map(str::to_owned));
-            remembered.tokens.get(&refused).and_then(|entry| live(entry, now))
-        };
+        let of_token = || remembered.tokens.get(&refused).and_then(|entry| live(entry, now));
         remembered.app.as_ref().and_then(|entry| live(entry, now)).or_else(of_token)
     }
 

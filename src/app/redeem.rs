@@ -25,7 +25,7 @@ use crate::protocol::token_reply::TokenReply;
 use crate::protocol::{jwt, mfa, oauth};
 use crate::secret::RefreshToken;
 use crate::store::{
-    AppKey, Expect, Grant, GrantFacts, GrantKey, GrantState, Lease, Mfa, StoreCondition, TokenFacts, TokenKey, Written,
+    Expect, Grant, GrantFacts, GrantKey, GrantState, Lease, Mfa, StoreCondition, TokenFacts, TokenKey, Written,
 };
 
 /// How long to wait for another process that redeems the same thing. Longer than its exchange may take; after that we redeem too, except where
@@ -190,14 +190,12 @@ impl Inner {
     }
 
     fn lease_name(&self, partner: TenantId, token: Option<&CacheKey>) -> String {
-        let AppKey { authority, client_id } = &self.key;
+        let grant = format_args!("{} {} {partner}", self.key.authority, self.key.client_id);
         // Where a refresh token is good for one use, everything of one partner stands in one line; else each token has its own.
         match token {
-            _ if self.config.authority.one_use_refresh_tokens() => format!("{authority} {client_id} {partner}"),
-            Some(CacheKey { tenant, audience, .. }) => {
-                format!("{authority} {client_id} {partner} {tenant} {audience}")
-            }
-            None => format!("{authority} {client_id} {partner} renewal"),
+            _ if self.config.authority.one_use_refresh_tokens() => grant.to_string(),
+            Some(key) => format!("{grant} {} {}", key.tenant, key.audience),
+            None => format!("{grant} renewal"),
         }
     }
 

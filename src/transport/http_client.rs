@@ -8,7 +8,7 @@ use fs_err as fs;
 use futures_util::future::BoxFuture;
 
 use super::{LARGEST_ANSWER, Transport};
-use crate::cloud::{Authority, is_of_one_origin};
+use crate::cloud::Authority;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The one HTTP client for requests that carry tokens or secrets. Honours SSL_CERT_FILE and the proxy variables.
@@ -38,7 +38,7 @@ impl HttpClient {
     /// The address that allows a request to `url`: one of the same host and port. None where it may not be sent.
     fn known(&self, url: &url::Url) -> Option<&url::Url> {
         match &self.local_endpoint {
-            Some(endpoint) => (is_of_one_origin(endpoint, url) && endpoint.path() == url.path()).then_some(endpoint),
+            Some(endpoint) => (endpoint.origin() == url.origin() && endpoint.path() == url.path()).then_some(endpoint),
             None => self.authority.known(url),
         }
     }

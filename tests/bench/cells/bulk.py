@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from plan import AT_SERVER
+
 from cells import arguments, msal_client, partnersam_client
 from cells.arguments import Arguments
 from cells.measure import Stopwatch, report_time
 from cells.server import SCOPE, refresh_token, tenant_id
 
-# As many requests as partnersam has at the server, and one that it may have lost between two of them.
-AT_SERVER = 64
+# One for each request that is at the server, and one that may have been lost between two of them.
 MOST_CONNECTIONS = AT_SERVER + 1
 
 
