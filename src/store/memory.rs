@@ -252,17 +252,14 @@ impl GrantStore for MemoryStore {
     }
 
     fn lease<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Box<dyn Lease>>>> {
-        let take = |name: &Arc<str>| {
-            let mut leased = self.leased.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_free = leased.insert(name.clone());
-            is_free
-                .then(|| Box::new(HeldName { name: name.clone(), leased: Arc::clone(&self.leased) }) as Box<dyn Lease>)
-        };
         let name = Arc::from(name);
-        match take(&name) {
-            Some(lease) => at_once(Ok(Some(lease))),
-            None => lease::poll(patience, move || Ok(take(&name))).boxed(),
-        }
+        lease::poll(patience, move || {
+            let mut leased = self.leased.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(leased.insert(Arc::clone(&name)).then(|| {
+                Box::new(HeldName { name: Arc::clone(&name), leased: Arc::clone(&self.leased) }) as Box<dyn Lease>
+            }))
+        })
+        .boxed()
     }
 }
 
