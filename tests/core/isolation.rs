@@ -1,7 +1,53 @@
-use partnersam::app::token::TokenRequest;
-use partnersam::{Audience, ErrorKind, TenantRef};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::world::{World, graph};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
+use partnersam::app::token::TokenRequest;
+use partnersam::transport::{HttpClient, Transport};
+use partnersam::{Audience, ErrorKind, Result, TenantRef};
+use serde_json::{Value, json};
+
+use crate::world::{World, graph, partner};
+
+/// Puts an access token of another tenant into each answer.
+#[derive(Debug)]
+struct Swapped(HttpClient);
+
+impl Transport for Swapped {
+    fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<http::Response<Vec<u8>>>> {
+        Box::pin(async move {
+            let mut answer = self.0.send(request, deadline).await?;
+            let mut reply: Value = serde_json::from_slice(answer.body()).expect("a document");
+            if let Some(token) = reply.get_mut("access_token") {
+                let claims = json!({ "tid": "00000000-0000-4000-8000-00000000beef", "amr": ["pwd", "mfa"] });
+                *token = format!("e30.{}.test", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string())).into();
+                *answer.body_mut() = reply.to_string().into_bytes();
+            }
+            Ok(answer)
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_tenant_is_neither_given_nor_kept() {
+    let world = World::new().await;
+    world.consent().await;
+    let app = world
+        .app_by(|config| Arc::new(Swapped(HttpClient::new(config.authority.clone(), config.ca_file.clone()))))
+        .await;
+    let asked = TokenRequest { fresh: true, ..graph() };
+    assert_eq!(app.token(&asked).await.expect_err("another tenant's token").kind(), ErrorKind::TenantMismatch);
+    assert_eq!(app.renew(&partner()).await.expect_err("another tenant's token").kind(), ErrorKind::TenantMismatch);
+    let token = world.app.token(&graph()).await.expect("the grant lives");
+    // EXPOSE: to see that it is not the swapped one.
+    assert!(!token.secret().expose().ends_with(".test"));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partner_without_consent_gets_nothing_of_another_s() {
